@@ -1,0 +1,1 @@
+"""Programs that use the provider from outside: each runs, each is tested."""

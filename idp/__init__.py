@@ -1,0 +1,3 @@
+"""An identity provider: OAuth 2 and OpenID Connect over pluggable factors."""
+
+__version__ = "0.1.0"

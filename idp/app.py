@@ -1,0 +1,249 @@
+"""create_app: the only module that knows all others."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+from urllib.parse import urlsplit, urlunsplit
+
+from idp import events
+from idp.factors import registry
+from idp.factors.base import Factor
+from idp.flow.engine import Engine
+from idp.flow.interactions import Interactions
+from idp.flow.policy import Policy
+from idp.flow.requirements import build
+from idp.messaging.outbox import Undelivered
+from idp.oidc.authorize import RequestRules
+from idp.oidc.claims import SCOPES
+from idp.oidc.client_auth import ClientAuth
+from idp.oidc.consent import ConsentService
+from idp.oidc.discovery import Discovery, Jwks, Paths, metadata
+from idp.oidc.grants.mint import Mint, MintSettings
+from idp.oidc.guard import Guard
+from idp.oidc.introspection import Introspection
+from idp.oidc.journey import Journey
+from idp.oidc.keys import KeyRing
+from idp.oidc.logout import Logout
+from idp.oidc.revocation import Revocation
+from idp.oidc.server import Server, TokenDependencies
+from idp.oidc.tokens import Tokens
+from idp.oidc.userinfo import UserInfo
+from idp.outbound import Outbound
+from idp.ports import Clock, Messenger, Stores
+from idp.sessions.service import SessionService
+from idp.settings import Settings
+from idp.sinks.audit import AuditSink
+from idp.sinks.log import LogSink
+from idp.sinks.metrics import Metrics
+from idp.storage.cached import CachedClients
+from idp.storage.cached_fetcher import CachedFetcher
+from idp.storage.open import open_stores
+from idp.web.dev import DevTools
+from idp.web.machine import Machine, Route
+from idp.web.pages import PageServices, create_pages
+from idp.web.theme import theme_of
+from idp.web.wsgi import Door, Wsgi
+
+
+def system_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """One process of the provider: the WSGI callable, and what a command or a test needs."""
+
+    wsgi: Door
+    settings: Settings
+    stores: Stores
+    ring: KeyRing
+    policy: Policy
+    factors: Mapping[str, Factor]
+    sessions: SessionService
+    bus: events.Bus
+    metrics: Metrics
+    close: Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """What the commands share with the server: stores, policy, factors, keys, events."""
+
+    settings: Settings
+    stores: Stores
+    bus: events.Bus
+    clock: Clock
+    policy: Policy
+    factors: Mapping[str, Factor]
+    ring: KeyRing
+    metrics: Metrics
+    close: Callable[[], None]
+
+
+def create_core(
+    settings: Settings, stores: Stores | None = None, clock: Clock | None = None
+) -> Core:
+    """Open the stores, load the policy and its factors. Raises ConfigError."""
+    clock = clock or system_clock
+    policy = build(settings)
+    factors = registry.load(policy.factors, settings.factors)
+    stores = stores or open_stores(settings, clock)
+    audit = AuditSink(stores.audit)
+    metrics = Metrics()
+    bus = events.Bus((audit, LogSink(), metrics))
+
+    def close() -> None:
+        audit.close()
+        stores.close()
+
+    longest_token = max(settings.tokens.access_token_ttl, settings.tokens.id_token_ttl)
+    ring = KeyRing(stores.signing_keys, clock, settings.keys.refresh_every, bus, longest_token)
+    return Core(settings, stores, bus, clock, policy, factors, ring, metrics, close)
+
+
+def create_app(
+    settings: Settings,
+    stores: Stores | None = None,
+    *,
+    clock: Clock | None = None,
+    messenger: Messenger | None = None,
+    dev: DevTools | None = None,
+) -> App:
+    """The whole provider for one process. Raises ConfigError for what cannot work."""
+    core = create_core(settings, stores, clock)
+    clock, stores = core.clock, core.stores
+    clients = CachedClients(stores.clients, settings.storage.cache_ttl, clock)
+    bus = core.bus.extended(clients.forget)
+    core.ring.ensure()
+    tokens = Tokens(
+        core.ring,
+        settings.issuer,
+        access_token_ttl=settings.tokens.access_token_ttl,
+        id_token_ttl=settings.tokens.id_token_ttl,
+        access_token_alg=settings.tokens.access_token_alg,
+    )
+    outbound = Outbound(ca_bundle=settings.outbound.ca_bundle, allow=settings.outbound.allow)
+    fetcher = CachedFetcher(outbound.get_json, clock)
+    client_auth = ClientAuth(clients, stores.ephemeral, fetcher, clock, settings.issuer)
+    mint = Mint(
+        stores.grants,
+        Guard(stores.users),
+        tokens,
+        stores.server_secrets.get("refresh"),
+        MintSettings(settings.tokens.refresh_token_ttl, settings.tokens.refresh_grace),
+        settings.issuer,
+        bus,
+        clock,
+    )
+    server = Server(TokenDependencies(clients, client_auth, mint, bus, clock))
+    introspection = Introspection(client_auth, tokens, stores.grants, clients, bus, clock)
+    userinfo = UserInfo(
+        tokens, introspection, stores.grants, stores.users, settings.issuer, bus, clock
+    )
+    revocation = Revocation(client_auth, tokens, stores.grants, bus, clock)
+    sessions = SessionService(stores.sessions, settings.session, bus, clock)
+    interactions = Interactions(stores.ephemeral, settings.flow.interaction_ttl)
+    engine = Engine(
+        core.policy,
+        core.factors,
+        interactions,
+        stores.users,
+        stores.authenticators,
+        stores.attempts,
+        stores.ephemeral,
+        messenger or Undelivered(),
+        bus,
+        clock,
+        settings.issuer,
+        settings.flow.factor_timeout,
+    )
+    consents = ConsentService(stores.consents, stores.grants, bus, clock)
+    journey = Journey(
+        RequestRules(clients, tokens, frozenset(SCOPES)),
+        engine,
+        interactions,
+        consents,
+        sessions,
+        stores.grants,
+        bus,
+        clock,
+        settings.issuer,
+        settings.tokens.code_ttl,
+    )
+    pages = create_pages(
+        settings,
+        PageServices(
+            journey,
+            Logout(clients, tokens, sessions),
+            sessions,
+            consents,
+            stores.users,
+            clients,
+            stores.server_secrets.get("csrf"),
+            bus,
+            clock,
+            core.metrics.observe,
+            _limits_storage(settings),
+            dev,
+        ),
+    )
+    machine = Machine(
+        trusted_proxies=settings.server.trusted_proxies,
+        max_body=settings.server.max_body,
+        cors_origins=settings.web.cors_origins,
+        failure_rate=settings.web.machine_failure_rate,
+        secure=settings.secure,
+        observe=core.metrics.observe,
+        bus=bus,
+        clock=clock,
+    )
+    document = metadata(settings.issuer, core.policy, Paths(), theme_of(settings).locales)
+    discovery = Discovery(document)
+    routes = {
+        "/token": Route("token", server.token, ("POST",), "listed"),
+        "/introspect": Route("introspect", introspection, ("POST",)),
+        "/revoke": Route("revoke", revocation, ("POST",), "listed"),
+        "/userinfo": Route("userinfo", userinfo, ("GET", "POST"), "listed"),
+        "/jwks": Route("jwks", Jwks(core.ring), ("GET",), "any"),
+        "/.well-known/openid-configuration": Route("discovery", discovery, ("GET",), "any"),
+        "/.well-known/oauth-authorization-server": Route("discovery", discovery, ("GET",), "any"),
+    }
+    door = Door(_placed(routes, settings.path), machine, cast(Wsgi, pages), settings.path)
+    return App(
+        door,
+        settings,
+        stores,
+        core.ring,
+        core.policy,
+        core.factors,
+        sessions,
+        bus,
+        core.metrics,
+        core.close,
+    )
+
+
+def _placed(routes: Mapping[str, Route], prefix: str) -> Mapping[str, Route]:
+    """Every route below the issuer's path, and the well-known ones also before it
+    (RFC 8414 section 3.1)."""
+    placed = {prefix + path: route for path, route in routes.items()}
+    if prefix:
+        placed |= {
+            path + prefix: route
+            for path, route in routes.items()
+            if path.startswith("/.well-known")
+        }
+    return placed
+
+
+def _limits_storage(settings: Settings) -> str:
+    """Where Flask-Limiter counts: Redis when there is one, else this process."""
+    if not settings.storage.redis_url:
+        return "memory://"
+    parts = urlsplit(settings.storage.redis_url)
+    if settings.redis_password is None:
+        return settings.storage.redis_url
+    secret = settings.redis_password.get_secret_value()
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit(parts._replace(netloc=f":{secret}@{host}"))

@@ -1,0 +1,113 @@
+"""The caretaker: one process beside the workers that sweeps what expired and answers operators.
+
+/metrics adds up all workers, /health opens the stores anew. It is a process and not a thread of
+the master, because the master forks workers whenever one is replaced.
+"""
+
+import logging
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from multiprocessing.process import BaseProcess
+from typing import Any
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from idp.app import system_clock
+from idp.errors import ConfigError
+from idp.ports import Stores
+from idp.settings import Settings
+from idp.sinks.metrics import Metrics
+from idp.storage.open import open_stores
+
+SWEEP_EVERY = timedelta(minutes=5)
+LOOK_FOR_PARENT = timedelta(seconds=1)
+_log = logging.getLogger(__name__)
+
+
+def start_caretaker(settings: Settings) -> BaseProcess:
+    """Bind the management port here, so that a taken one is a ConfigError, and fork."""
+    server = _management(settings)
+    process = multiprocessing.get_context("fork").Process(
+        target=_run, args=(settings, server, os.getpid()), daemon=True
+    )
+    process.start()
+    if server is not None:
+        server.server_close()
+    return process
+
+
+def _run(settings: Settings, server: WSGIServer | None, parent: int) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the master's; it tells us
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if server is not None:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+    waiting = threading.Event()
+    seconds = 0.0
+    while os.getppid() == parent:
+        waiting.wait(LOOK_FOR_PARENT.total_seconds())
+        seconds += LOOK_FOR_PARENT.total_seconds()
+        if seconds >= SWEEP_EVERY.total_seconds():
+            seconds = 0.0
+            sweep(settings)
+
+
+@contextmanager
+def _briefly(settings: Settings) -> Iterator[Stores]:
+    stores = open_stores(settings, system_clock)
+    try:
+        yield stores
+    finally:
+        stores.close()
+
+
+def sweep(settings: Settings) -> None:
+    """Forget what expired. A failure is logged and tried again at the next round."""
+    try:
+        with _briefly(settings) as stores:
+            stores.purge(system_clock())
+    except Exception:  # noqa: BLE001 - any store may fail in any way; the next round tries again
+        _log.exception("sweeping expired rows failed")
+
+
+def healthy(settings: Settings) -> bool:
+    try:
+        with _briefly(settings) as stores:
+            return stores.healthy()
+    except Exception:  # noqa: BLE001 - any store may fail in any way; the next round tries again
+        _log.exception("the health check failed")
+        return False
+
+
+class _Quiet(WSGIRequestHandler):
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the parent's name
+        """Scrapes are not news."""
+
+
+def _management(settings: Settings) -> WSGIServer | None:
+    if not settings.server.management_port:
+        return None
+    metrics = Metrics()
+
+    def answer(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            body, content_type = metrics.render()
+            start_response("200 OK", [("Content-Type", content_type)])
+            return [body]
+        if path == "/health":
+            well = healthy(settings)
+            status = "200 OK" if well else "503 Service Unavailable"
+            start_response(status, [("Content-Type", "application/json")])
+            return [b'{"healthy":true}' if well else b'{"healthy":false}']
+        start_response("404 Not Found", [])
+        return [b""]
+
+    host, port = settings.server.management_host, settings.server.management_port
+    try:
+        return make_server(host, port, answer, handler_class=_Quiet)
+    except OSError as problem:
+        raise ConfigError(f"server.management_port: {port}: {problem.strerror}") from None

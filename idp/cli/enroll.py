@@ -1,0 +1,58 @@
+"""`idp user enroll`: bind an authenticator of any installed factor, by its own form."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from idp.cli.authenticators import LONGEST
+from idp.cli.db import ACTOR, opened
+from idp.cli.output import clean, document, interactive, json_option, note, say
+
+if TYPE_CHECKING:
+    from idp.factors.base import Challenge
+
+
+@click.command("enroll")
+@click.argument("name")
+@click.argument("factor")
+@click.option("--stdin", "from_stdin", is_flag=True, help="Read one line per field from stdin.")
+@json_option
+@click.pass_obj
+def enroll(
+    config_file: Path | None, name: str, factor: str, from_stdin: bool, as_json: bool
+) -> None:
+    """Bind an authenticator to a user: what the factor shows is printed, what it asks is asked.
+
+    \b
+    Example:
+      idp user enroll ben totp
+      echo 4711 | idp user enroll ben pin --stdin
+    """
+    from idp.cli.user import user_admin
+
+    with opened(config_file) as core:
+        admin = user_admin(core)
+        user, asked = admin.begin_enrollment(name, factor)
+        for label, value in asked.public.items():
+            note(f"{label}: {clean(value)}")
+        bound = admin.enroll(user, factor, asked, _answers(asked, from_stdin), actor=ACTOR)
+    if as_json:
+        document({"username": user.username, "factor": factor, "created_at": bound.created_at})
+    else:
+        say(f"{clean(user.username)}: {factor} enrolled")
+
+
+def _answers(asked: "Challenge", from_stdin: bool) -> Mapping[str, str]:
+    if not from_stdin and not interactive():
+        raise click.UsageError("there is no terminal to ask on: give --stdin")
+    answers = {}
+    for field in asked.form.fields:
+        if from_stdin:
+            answers[field.name] = sys.stdin.readline(LONGEST).rstrip("\r\n")
+        else:
+            hidden = field.type == "password"
+            answers[field.name] = click.prompt(field.label, hide_input=hidden, err=True)
+    return answers

@@ -1,0 +1,1 @@
+"""`idp dev`: the whole system in one command with throw-away state."""

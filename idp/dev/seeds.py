@@ -1,0 +1,185 @@
+"""The people and clients of development mode. Their secrets are made anew at every start."""
+
+import base64
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pyotp
+
+from idp.factors.base import Challenge, Form
+from idp.model import Client, User
+from idp.oidc.claims import SCOPES
+from idp.oidc.keys import generate
+from idp.operate.clients import ClientAdmin
+from idp.operate.users import UserAdmin
+
+OIDC = tuple(SCOPES)
+STANDARD_CLAIMS: Mapping[str, Any] = {
+    "name": "Cyd Doe",
+    "given_name": "Cyd",
+    "family_name": "Doe",
+    "middle_name": "Robin",
+    "nickname": "cy",
+    "profile": "https://example.com/cyd",
+    "picture": "https://example.com/cyd.png",
+    "website": "https://example.com",
+    "gender": "unspecified",
+    "birthdate": "1990-02-28",
+    "zoneinfo": "Europe/Berlin",
+    "address": {
+        "formatted": "Am Platz 1\n10117 Berlin\nGermany",
+        "street_address": "Am Platz 1",
+        "locality": "Berlin",
+        "region": "Berlin",
+        "postal_code": "10117",
+        "country": "Germany",
+    },
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    username: str
+    given_name: str
+    totp: bool = False
+    require_acr: str | None = None
+    claims: Mapping[str, Any] = field(default_factory=dict)
+
+
+PEOPLE = (
+    Person("ana", "Ana", totp=True, require_acr="aal2"),
+    Person("amy", "Amy", totp=True),
+    Person("ben", "Ben"),
+    Person("cyd", "Cyd", claims=STANDARD_CLAIMS),
+)
+
+
+def people(admin: UserAdmin) -> list[dict[str, Any]]:
+    """Add the users; what `idp dev --json` says of each."""
+    return [_person(admin, person, number) for number, person in enumerate(PEOPLE, 1)]
+
+
+def _person(admin: UserAdmin, person: Person, number: int) -> dict[str, Any]:
+    password = f"{person.username}-{secrets.token_urlsafe(9)}"
+    user = admin.add(
+        person.username,
+        password=password,
+        actor="dev",
+        email=f"{person.username}@example.com",
+        email_verified=True,
+        phone=f"+4915100000{number:02}",
+        phone_verified=True,
+        require_acr=person.require_acr if person.require_acr in admin.acrs else None,
+        locale="en",
+        claims=person.claims
+        or {"name": f"{person.given_name} Example", "given_name": person.given_name},
+    )
+    return {
+        "username": user.username,
+        "password": password,
+        "sub": user.id,
+        "email": user.email,
+        "phone": user.phone,
+        "totp_secret": _totp(admin, user) if person.totp and "totp" in admin.factors else None,
+    }
+
+
+def _totp(admin: UserAdmin, user: User) -> str:
+    """Enrolled with a code of long ago, so that today's codes are all unused."""
+    seed = base64.b32encode(secrets.token_bytes(20)).decode()
+    past: datetime = admin.clock() - timedelta(days=1)
+    earlier = UserAdmin(
+        admin.stores,
+        admin.factors,
+        admin.sessions,
+        admin.bus,
+        lambda: past,
+        admin.issuer,
+        admin.acrs,
+    )
+    asked = Challenge(Form("", ()), private={"seed": seed})
+    earlier.enroll(user, "totp", asked, {"code": pyotp.TOTP(seed).at(past)}, actor="dev")
+    return seed
+
+
+def clients(admin: ClientAdmin, relying_party: str) -> list[dict[str, Any]]:
+    """Add the clients; what `idp dev --json` says of each."""
+    now = admin.clock()
+    web = Client(
+        client_id="web",
+        name="Demo relying party",
+        created_at=now,
+        redirect_uris=(f"{relying_party}/callback", "https://localhost:8001/callback"),
+        post_logout_redirect_uris=(relying_party, f"{relying_party}/"),
+        grant_types=("authorization_code", "refresh_token"),
+        scopes=OIDC,
+        resources=("https://api.example.com",),
+        require_consent=False,
+    )
+    found = (
+        web,
+        Client(
+            client_id="web-post",
+            name="Partner application",
+            created_at=now,
+            redirect_uris=web.redirect_uris,
+            post_logout_redirect_uris=web.post_logout_redirect_uris,
+            grant_types=web.grant_types,
+            scopes=OIDC,
+            token_endpoint_auth_method="client_secret_post",
+        ),
+        Client(
+            client_id="native",
+            name="Native application",
+            created_at=now,
+            redirect_uris=("http://127.0.0.1/callback", "http://localhost/callback"),
+            post_logout_redirect_uris=("http://127.0.0.1/",),
+            grant_types=("authorization_code", "refresh_token"),
+            scopes=OIDC,
+            token_endpoint_auth_method="none",
+            application_type="native",
+        ),
+        Client(
+            client_id="service",
+            name="Service",
+            created_at=now,
+            grant_types=("client_credentials",),
+            scopes=("api:read", "api:write"),
+            resources=("https://api.example.com",),
+        ),
+    )
+    return [*(_client(admin, client) for client in found), _assertion_client(admin, now)]
+
+
+def _assertion_client(admin: ClientAdmin, now: datetime) -> dict[str, Any]:
+    """A service that signs its own assertions; its private key is in the description alone."""
+    private = json.loads(generate("ES256", now, now).private)
+    public = {name: value for name, value in private.items() if name != "d"}
+    client = Client(
+        client_id="service-jwt",
+        name="Service with a key",
+        created_at=now,
+        grant_types=("client_credentials",),
+        scopes=("api:read",),
+        resources=("https://api.example.com",),
+        token_endpoint_auth_method="private_key_jwt",
+        jwks={"keys": [public]},
+    )
+    return {**_client(admin, client), "private_jwk": private}
+
+
+def _client(admin: ClientAdmin, client: Client) -> dict[str, Any]:
+    registered = admin.add(client, actor="dev")
+    return {
+        "client_id": client.client_id,
+        "client_secret": registered.secret,
+        "redirect_uris": list(client.redirect_uris),
+        "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
+        "token_endpoint_auth_method": client.token_endpoint_auth_method,
+        "scope": " ".join(client.scopes),
+        "resources": list(client.resources),
+    }

@@ -1,0 +1,98 @@
+"""Every error that the provider raises on purpose.
+
+    IdpError                    code, status, public text; detail for the operator only
+    ├── OAuthError              an RFC's error code, answered as JSON or by redirect
+    │   └── InvalidClient       401, RFC 6749 section 5.2
+    ├── PageError               shown to a person, never redirected
+    ├── Busy                    503 with Retry-After
+    ├── NotFound                an operator named something that is not there
+    ├── Conflict                an operator asked for something that is taken
+    └── ConfigError             a setting that cannot be used; names it and says what would do
+
+The public text never holds the detail: `web` renders the first and logs the second.
+"""
+
+from datetime import timedelta
+
+
+def cause(problem: BaseException) -> str:
+    """Type and place of an exception, for the operator; its text may hold what was sent."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return type(problem).__name__
+    code = trace.tb_frame.f_code
+    return f"{type(problem).__name__} in {code.co_name} ({code.co_filename}:{trace.tb_lineno})"
+
+
+class IdpError(Exception):
+    """Base of all. `code` is stable, `public` may be shown, `detail` may not."""
+
+    def __init__(self, code: str, status: int, public: str, detail: str = "") -> None:
+        super().__init__(public)
+        self.code = code
+        self.status = status
+        self.public = public
+        self.detail = detail
+
+
+class OAuthError(IdpError):
+    """An error of an OAuth endpoint: `code` is the RFC's word (RFC 6749 section 5.2)."""
+
+    def __init__(
+        self, code: str, public: str, *, status: int = 400, detail: str = "", parameter: str = ""
+    ) -> None:
+        super().__init__(code, status, public, detail)
+        self.parameter = parameter
+
+
+class InvalidClient(OAuthError):
+    """Client authentication failed. The public text is one for all causes; detail says which."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__("invalid_client", "Client authentication failed.", status=401)
+        self.detail = detail
+
+
+class PageError(IdpError):
+    """A refusal that a person reads: it says what to do next and names the parameter at fault."""
+
+    def __init__(
+        self,
+        code: str,
+        public: str,
+        *,
+        action: str,
+        status: int = 400,
+        parameter: str = "",
+        detail: str = "",
+    ) -> None:
+        super().__init__(code, status, public, detail)
+        self.action = action
+        self.parameter = parameter
+
+
+class Busy(IdpError):
+    """The work queue is full; nothing was done. The client may try again after `retry_after`."""
+
+    def __init__(self, retry_after: timedelta) -> None:
+        super().__init__(
+            "temporarily_unavailable", 503, "The server is busy. Try again in a moment."
+        )
+        self.retry_after = retry_after
+
+
+class NotFound(IdpError):
+    def __init__(self, public: str) -> None:
+        super().__init__("not_found", 404, public)
+
+
+class Conflict(IdpError):
+    def __init__(self, public: str) -> None:
+        super().__init__("conflict", 409, public)
+
+
+class ConfigError(IdpError):
+    def __init__(self, public: str) -> None:
+        super().__init__("config", 500, public)

@@ -1,0 +1,1 @@
+"""Factors: one plugin class per file on the contract of `base`."""

@@ -1,0 +1,1 @@
+"""One grant type per file, on Authlib's skeletons; `mint` makes what they answer."""

@@ -1,0 +1,135 @@
+"""Users as operators manage them: add, disable, enable, set a password, enroll TOTP."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+from idp import events
+from idp.errors import Conflict, IdpError, NotFound
+from idp.factors.base import Answer, Challenge, Context, Factor, Form, Rejected
+from idp.model import Authenticator, User, fold
+from idp.ports import Clock, Stores
+from idp.sessions.service import SessionService
+
+MAX_USERNAME = 256
+
+
+class Refused(IdpError):
+    """What was asked for is not acceptable; the public text says what would be."""
+
+    def __init__(self, public: str) -> None:
+        super().__init__("invalid", 422, public)
+
+
+@dataclass(frozen=True, slots=True)
+class UserAdmin:
+    stores: Stores
+    factors: Mapping[str, Factor]
+    sessions: SessionService
+    bus: events.Bus
+    clock: Clock
+    issuer: str
+    acrs: tuple[str, ...]
+
+    def add(
+        self,
+        username: str,
+        *,
+        password: str | None = None,
+        actor: str,
+        user_id: str | None = None,
+        **fields: Any,
+    ) -> User:
+        """A new account. Raises Conflict for a taken name, Refused for a bad one or a weak
+        password; nothing is written then."""
+        name = username.strip()
+        if not fold(name) or len(name) > MAX_USERNAME or not name.isprintable():
+            raise Refused("a username has 1 to 256 printable characters")
+        if fields.get("require_acr") not in (None, *self.acrs):
+            raise Refused(f"no such acr; there are: {', '.join(self.acrs)}")
+        now = self.clock()
+        user = User(
+            id=user_id or uuid4().hex, username=name, created_at=now, updated_at=now, **fields
+        )
+        secret = self._password(user, password) if password is not None else None
+        self.stores.users.add(user)
+        if secret is not None:
+            self.stores.authenticators.add(secret)
+        self._changed(user, "added", actor)
+        return user
+
+    def get(self, name: str) -> User:
+        """By username or id. Raises NotFound."""
+        found = self.stores.users.find(name) or self.stores.users.get(name)
+        if found is None:
+            raise NotFound(f"no user {name!r}; `idp user list` shows them")
+        return found
+
+    def set_password(self, name: str, password: str, *, actor: str) -> User:
+        """Replace the password. Every session of the user ends (OWASP ASVS 7.4.3)."""
+        user = self.get(name)
+        fresh = self._password(user, password)
+        for held in self.stores.authenticators.of(user.id):
+            if held.factor == "password":
+                self.stores.authenticators.remove(held.id)
+        self.stores.authenticators.add(fresh)
+        self.stores.attempts.reset(user.id, "password")
+        self.sessions.end_all(user.id, "password changed")
+        self._changed(user, "password", actor)
+        return user
+
+    def disable(self, name: str, *, actor: str) -> User:
+        """Nothing more is issued to the user from here on, and every session ends."""
+        user = self.get(name)
+        if user.disabled_at is None:
+            user = replace(user, disabled_at=self.clock(), updated_at=self.clock())
+            self.stores.users.save(user)
+            self.sessions.end_all(user.id, "user disabled")
+            self._changed(user, "disabled", actor)
+        return user
+
+    def enable(self, name: str, *, actor: str) -> User:
+        user = self.get(name)
+        if user.disabled_at is not None:
+            user = replace(user, disabled_at=None, updated_at=self.clock())
+            self.stores.users.save(user)
+            self._changed(user, "enabled", actor)
+        return user
+
+    def begin_enrollment(self, name: str, factor: str) -> tuple[User, Challenge]:
+        """What to show and ask. Raises Refused for a factor that no acr uses."""
+        user = self.get(name)
+        if factor not in self.factors:
+            raise Refused(f"no acr uses the factor {factor!r}; {', '.join(self.factors)} are used")
+        return user, self.factors[factor].enroll(self._context(user))
+
+    def enroll(
+        self, user: User, factor: str, asked: Challenge, answer: Answer, *, actor: str
+    ) -> Authenticator:
+        """Bind the authenticator. Raises Refused with the factor's reason; nothing is kept then."""
+        try:
+            authenticator = self.factors[factor].confirm(self._context(user), asked, answer)
+        except Rejected as refusal:
+            raise Refused(f"{factor}: {refusal.detail}") from None
+        self.stores.authenticators.add(authenticator)
+        self._changed(user, f"enrolled {factor}", actor)
+        return authenticator
+
+    def _password(self, user: User, password: str) -> Authenticator:
+        if "password" not in self.factors:
+            raise Conflict("no acr uses the factor `password`, so a password would be of no use")
+        try:
+            return self.factors["password"].confirm(
+                self._context(user), Challenge(Form("", ())), {"password": password}
+            )
+        except Rejected as refusal:
+            raise Refused(f"password: {refusal.detail}") from None
+
+    def _context(self, user: User) -> Context:
+        return Context(self.clock(), self.issuer, user, (), self.stores.ephemeral.once)
+
+    def _changed(self, user: User, change: str, actor: str) -> None:
+        self.bus.emit(
+            events.UserChanged(at=self.clock(), user_id=user.id, change=change, actor=actor)
+        )

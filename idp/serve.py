@@ -1,0 +1,102 @@
+"""Granian under the provider: one master that forks worker processes.
+
+The master loads what workers share; each worker opens its own connections.
+"""
+
+import contextlib
+import ctypes
+import gc
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from granian.constants import Interfaces
+from granian.http import HTTP1Settings
+from granian.server import Server
+
+from idp.app import App, create_app
+from idp.caretaker import start_caretaker
+from idp.errors import ConfigError
+from idp.settings import Settings
+from idp.sinks import log
+from idp.storage.open import schema_current, upgrade
+from idp.web.wsgi import Door
+
+M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    host: str
+    port: int
+    workers: int
+    threads: int
+    log_level: str = "info"
+
+
+def serve(settings: Settings, *, upgrade_first: bool) -> None:
+    """Run until SIGTERM or SIGINT. Raises ConfigError before anything listens."""
+    log.configure(settings.log.level)
+    return_freed_memory()
+    if upgrade_first or (not settings.storage.database_url and not schema_current(settings)):
+        upgrade(settings)
+    if settings.server.workers > 1 and not settings.storage.database_url and not settings.dev:
+        raise ConfigError("server.workers: more than one worker needs storage.database_url")
+    listener = Listener(
+        settings.server.host,
+        settings.server.port,
+        settings.server.workers,
+        settings.server.threads,
+        settings.log.level,
+    )
+    create_app(settings).close()
+    caretaker = start_caretaker(settings)
+    try:
+        run_workers(lambda: create_app(settings), listener)
+    finally:
+        caretaker.terminate()
+        caretaker.join(timeout=5)
+
+
+def return_freed_memory() -> None:
+    """Let glibc give large freed blocks back to the system.
+
+    Every password hash takes 19 MiB for some milliseconds; with glibc's adaptive threshold the
+    first one makes all later ones stay in the heap of the thread that made them.
+    """
+    with contextlib.suppress(OSError, AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(M_MMAP_THRESHOLD, 256 * 1024)
+        libc.mallopt(M_ARENA_MAX, 2)
+
+
+def run_workers(
+    load: Callable[[], App], listener: Listener, on_ready: Callable[[], None] | None = None
+) -> None:
+    """Block until stopped. `load` and then `on_ready` run in each worker.
+
+    No thread runs here when a worker is forked: a lock that it held would stay locked there.
+    """
+    gc.collect()
+    gc.freeze()  # what workers share stays shared: the collector does not touch it
+    server = Server(
+        "idp",
+        address=listener.host,
+        port=listener.port,
+        interface=Interfaces.WSGI,
+        workers=listener.workers,
+        blocking_threads=listener.threads,
+        log_enabled=True,
+        log_dictconfig=log.dict_config(listener.log_level),
+        http1_settings=HTTP1Settings(header_read_timeout=10_000),
+        websockets=False,
+        respawn_failed_workers=True,
+        workers_kill_timeout=10,
+    )
+
+    def loaded(*_: object) -> Door:
+        app = load()
+        if on_ready is not None:
+            on_ready()  # the socket listens already: what is sent now is answered
+        return app.wsgi
+
+    server.serve(target_loader=loaded, wrap_loader=False)

@@ -1,0 +1,1 @@
+"""Adapters that keep the records: SQL, Redis, and the encryption of secrets at rest."""

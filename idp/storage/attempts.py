@@ -1,0 +1,80 @@
+"""Failures per subject and factor: counted before the check, in one atomic statement."""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import BigInteger, bindparam, case, literal, select
+from sqlalchemy.sql.elements import ColumnElement
+
+from idp.model import Attempt
+from idp.storage.database import Database
+from idp.storage.prepared import Prepared
+from idp.storage.tables import EPOCH, MICROSECOND, Instant, attempt
+
+FREE: Final = 4  # failures that cost no wait
+FIRST: Final = timedelta(seconds=30)
+LONGEST: Final = timedelta(hours=1)
+
+
+def delay(failures: int) -> timedelta:
+    """How long after that many failures the next attempt is refused."""
+    if failures <= FREE:
+        return timedelta(0)
+    doublings: int = 2 ** min(failures - FREE - 1, 32)
+    return min(FIRST * doublings, LONGEST)
+
+
+def _ladder(failures: ColumnElement[int]) -> ColumnElement[int]:
+    """`delay` in SQL, in microseconds."""
+    steps = []
+    count = 1
+    while delay(count) < LONGEST:
+        steps.append((failures == literal(count), literal(delay(count) // MICROSECOND, BigInteger)))
+        count += 1
+    return case(*steps, else_=literal(LONGEST // MICROSECOND, BigInteger))
+
+
+class SqlAttempts:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        row = (
+            attempt.c.subject == bindparam("subject"),
+            attempt.c.factor == bindparam("factor"),
+        )
+        self._current = Prepared(
+            database, select(attempt.c.failures, attempt.c.not_before).where(*row)
+        )
+        self._reset = attempt.delete().where(*row)
+        now = bindparam("now", type_=BigInteger)
+        next_failures = attempt.c.failures + 1
+        self._count = (
+            database.insert(attempt)
+            .values(
+                subject=bindparam("subject"),
+                factor=bindparam("factor"),
+                failures=1,
+                not_before=bindparam("free_at", type_=Instant),
+            )
+            .on_conflict_do_update(
+                index_elements=["subject", "factor"],
+                set_={"failures": next_failures, "not_before": now + _ladder(next_failures)},
+                where=attempt.c.not_before <= bindparam("free_at", type_=Instant),
+            )
+            .returning(attempt.c.failures, attempt.c.not_before)
+        )
+
+    def count(self, subject: str, factor: str, now: datetime) -> Attempt:
+        """Count one attempt as failed, unless it comes too early. A success takes it back."""
+        key = {"subject": subject, "factor": factor}
+        values = {"free_at": now, "now": (now - EPOCH) // MICROSECOND}
+        with self._database.read() as connection:
+            counted = connection.execute(self._count, key | values).first()
+        if counted is not None:
+            return Attempt(True, counted.failures, counted.not_before)
+        refused = self._current.one(**key)
+        failures, retry_at = (0, now) if refused is None else refused  # none: reset meanwhile
+        return Attempt(False, failures, retry_at)
+
+    def reset(self, subject: str, factor: str) -> None:
+        with self._database.read() as connection:
+            connection.execute(self._reset, {"subject": subject, "factor": factor})

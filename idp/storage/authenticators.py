@@ -1,0 +1,64 @@
+"""What is bound to users. Secrets are sealed before they reach the database."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import bindparam, select
+
+from idp.errors import NotFound
+from idp.model import Authenticator
+from idp.storage.database import Database
+from idp.storage.prepared import Prepared, Row
+from idp.storage.records import MAPPING, Mapped, storable
+from idp.storage.seal import Sealer
+from idp.storage.tables import authenticator
+
+_mapped = Mapped(Authenticator, authenticator, data=MAPPING)
+
+
+class SqlAuthenticators:
+    def __init__(self, database: Database, sealer: Sealer) -> None:
+        self._database = database
+        self._sealer = sealer
+        self._of = Prepared(
+            database,
+            select(*_mapped.columns)
+            .where(authenticator.c.user_id == bindparam("user_id"))
+            .order_by(authenticator.c.created_at, authenticator.c.id),
+        )
+
+    def add(self, record: Authenticator) -> None:
+        with self._database.read() as connection:
+            connection.execute(authenticator.insert().values(self._dump(record)))
+
+    def of(self, user_id: str) -> Sequence[Authenticator]:
+        """All of them, oldest first, disabled ones too."""
+        if not storable(user_id):
+            return []
+        return [self._load(row) for row in self._of.all(user_id=user_id)]
+
+    def save(self, record: Authenticator) -> None:
+        """Raises NotFound when it was removed: a proof by it must not count either."""
+        statement = authenticator.update().where(authenticator.c.id == record.id)
+        with self._database.read() as connection:
+            done = connection.execute(statement.values(self._dump(record)))
+        if not done.rowcount:
+            raise NotFound(f"There is no authenticator {record.id}.")
+
+    def remove(self, authenticator_id: str) -> None:
+        with self._database.read() as connection:
+            connection.execute(authenticator.delete().where(authenticator.c.id == authenticator_id))
+
+    def _dump(self, record: Authenticator) -> dict[str, Any]:
+        sealed = self._sealer.seal(
+            record.secret, table=authenticator.name, column="secret", row=record.id
+        )
+        return _mapped.dump(record) | {"secret": sealed}
+
+    def _load(self, row: Row) -> Authenticator:
+        record = _mapped.load(row)
+        opened = self._sealer.open(
+            record.secret, table=authenticator.name, column="secret", row=record.id
+        )
+        return replace(record, secret=opened)

@@ -1,0 +1,13 @@
+"""Run by Alembic: on the connection, and in the transaction, that `schema.migrate` gives it."""
+
+from alembic import context
+
+from idp.storage.tables import metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=metadata,
+    render_as_batch=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,99 @@
+"""Users: one account per name, in any spelling."""
+
+from dataclasses import replace
+
+import pytest
+
+from idp.errors import Conflict, NotFound
+from idp.storage.database import Database
+from idp.storage.users import SqlUsers
+from tests.contract.race import race
+from tests.contract.samples import NOW, PLAIN_USER, USER
+
+
+@pytest.fixture
+def users(database: Database) -> SqlUsers:
+    return SqlUsers(database)
+
+
+@pytest.mark.parametrize("user", [USER, PLAIN_USER])
+def test_every_field_comes_back(users: SqlUsers, user: object) -> None:
+    assert isinstance(user, type(USER))
+    users.add(user)
+    assert users.get(user.id) == user
+    assert users.find(user.username) == user
+
+
+def test_who_is_not_there(users: SqlUsers) -> None:
+    users.add(USER)
+    assert users.get("user-9") is None
+    assert users.find("somebody") is None
+
+
+@pytest.mark.parametrize("odd", ["a\0b", "\ud800", "x" * 5000])
+def test_a_name_that_no_database_can_hold_is_nobody(users: SqlUsers, odd: str) -> None:
+    assert users.find(odd) is None
+    assert users.get(odd) is None
+
+
+@pytest.mark.parametrize("spelling", ["käthe", "KÄTHE", "  Ka\u0308the ", "\uff2b\u00e4the"])
+def test_found_by_any_spelling(users: SqlUsers, spelling: str) -> None:
+    users.add(USER)
+    assert users.find(spelling) == USER
+
+
+def test_another_spelling_is_the_same_name(users: SqlUsers) -> None:
+    users.add(USER)
+    with pytest.raises(Conflict):
+        users.add(replace(PLAIN_USER, username="KÄTHE"))
+    assert users.get(PLAIN_USER.id) is None
+
+
+def test_of_fifty_who_want_a_name_one_gets_it(users: SqlUsers) -> None:
+    def add(number: int) -> bool:
+        try:
+            users.add(replace(PLAIN_USER, id=f"user-{number}"))
+        except Conflict:
+            return False
+        return True
+
+    assert sum(race(add)) == 1
+
+
+def test_save_writes_every_field(users: SqlUsers) -> None:
+    users.add(PLAIN_USER)
+    changed = replace(USER, id=PLAIN_USER.id)
+    users.save(changed)
+    assert users.get(PLAIN_USER.id) == changed
+    assert users.find(USER.username) == changed
+    assert users.find(PLAIN_USER.username) is None
+
+
+def test_save_touches_nobody_else(users: SqlUsers) -> None:
+    users.add(USER)
+    users.add(PLAIN_USER)
+    users.save(replace(PLAIN_USER, disabled_at=NOW))
+    assert users.get(USER.id) == USER
+
+
+def test_save_of_who_is_gone(users: SqlUsers) -> None:
+    with pytest.raises(NotFound):
+        users.save(USER)
+
+
+def test_save_under_a_taken_name(users: SqlUsers) -> None:
+    users.add(USER)
+    users.add(PLAIN_USER)
+    with pytest.raises(Conflict):
+        users.save(replace(PLAIN_USER, username="käthe"))
+    assert users.get(PLAIN_USER.id) == PLAIN_USER
+
+
+def test_list_goes_page_by_page_in_order_of_id(users: SqlUsers) -> None:
+    everyone = [replace(PLAIN_USER, id=f"u{n}", username=f"n{9 - n}") for n in range(5)]
+    for user in reversed(everyone):
+        users.add(user)
+    assert users.list() == everyone
+    assert users.list(limit=2) == everyone[:2]
+    assert users.list(after="u1", limit=2) == everyone[2:4]
+    assert users.list(after="u4") == []
