@@ -76,7 +76,7 @@ class Discovery:
         self._etag = etag
 
     def __call__(self, request: Request) -> Response:
-        if request.headers.get("if-none-match") == self._etag:
+        if _unchanged(request, self._etag):
             return self._unchanged
         return self._answer
 
@@ -90,6 +90,15 @@ class Jwks:
     def __call__(self, request: Request) -> Response:
         ring = self._ring.now()
         headers = (CACHE, ("ETag", ring.etag))
-        if request.headers.get("if-none-match") == ring.etag:
+        if _unchanged(request, ring.etag):
             return Response(304, headers)
         return Response(200, (*JSON, *headers), ring.body)
+
+
+def _unchanged(request: Request, etag: str) -> bool:
+    """RFC 9110 section 13.1.2: a list, compared weakly (a proxy that compresses weakens it)."""
+    given = request.headers.get("if-none-match")
+    if given is None or given == etag:
+        return given is not None
+    known = [tag.strip().removeprefix("W/") for tag in given.split(",")]
+    return etag in known or known == ["*"]

@@ -8,7 +8,7 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from idp.model import Attempt
 from idp.storage.database import Database
-from idp.storage.prepared import Prepared
+from idp.storage.prepared import Command, Prepared
 from idp.storage.tables import EPOCH, MICROSECOND, Instant, attempt
 
 FREE: Final = 4  # failures that cost no wait
@@ -36,7 +36,6 @@ def _ladder(failures: ColumnElement[int]) -> ColumnElement[int]:
 
 class SqlAttempts:
     def __init__(self, database: Database) -> None:
-        self._database = database
         row = (
             attempt.c.subject == bindparam("subject"),
             attempt.c.factor == bindparam("factor"),
@@ -44,10 +43,10 @@ class SqlAttempts:
         self._current = Prepared(
             database, select(attempt.c.failures, attempt.c.not_before).where(*row)
         )
-        self._reset = attempt.delete().where(*row)
+        self._reset = Command(database, attempt.delete().where(*row))
         now = bindparam("now", type_=BigInteger)
         next_failures = attempt.c.failures + 1
-        self._count = (
+        count = (
             database.insert(attempt)
             .values(
                 subject=bindparam("subject"),
@@ -62,19 +61,18 @@ class SqlAttempts:
             )
             .returning(attempt.c.failures, attempt.c.not_before)
         )
+        self._count = Command(database, count)
 
     def count(self, subject: str, factor: str, now: datetime) -> Attempt:
         """Count one attempt as failed, unless it comes too early. A success takes it back."""
         key = {"subject": subject, "factor": factor}
         values = {"free_at": now, "now": (now - EPOCH) // MICROSECOND}
-        with self._database.read() as connection:
-            counted = connection.execute(self._count, key | values).first()
+        counted = self._count.one(**key, **values)
         if counted is not None:
-            return Attempt(True, counted.failures, counted.not_before)
+            return Attempt(True, *counted)
         refused = self._current.one(**key)
         failures, retry_at = (0, now) if refused is None else refused  # none: reset meanwhile
         return Attempt(False, failures, retry_at)
 
     def reset(self, subject: str, factor: str) -> None:
-        with self._database.read() as connection:
-            connection.execute(self._reset, {"subject": subject, "factor": factor})
+        self._reset.run(subject=subject, factor=factor)

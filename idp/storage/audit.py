@@ -7,7 +7,7 @@ from sqlalchemy import bindparam, select
 
 from idp.model import AuditRow
 from idp.storage.database import Database
-from idp.storage.prepared import Prepared
+from idp.storage.prepared import Command, Prepared
 from idp.storage.records import MAPPING, Mapped, fitting
 from idp.storage.tables import audit
 
@@ -18,6 +18,7 @@ _STRANGERS = ("interaction", "client_id", "user_id")  # columns that a request m
 class SqlAuditTrail:
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._append = Command(database, audit.insert(), [c.name for c in _mapped.columns])
         page = (
             select(audit.c.seq, *_mapped.columns)
             .where(audit.c.seq > bindparam("after"))
@@ -33,8 +34,8 @@ class SqlAuditTrail:
         """All of them or none, in this order."""
         if not rows:
             return
-        with self._database.write() as connection:
-            connection.execute(audit.insert(), [_dump(row) for row in rows])
+        with self._database.driver() as driver:
+            self._append.many(driver, [_dump(row) for row in rows])
 
     def read(
         self, *, after: int = 0, support_code: str | None = None, limit: int = 100

@@ -9,7 +9,7 @@ from sqlalchemy import bindparam, select
 from idp.errors import NotFound
 from idp.model import Authenticator
 from idp.storage.database import Database
-from idp.storage.prepared import Prepared, Row
+from idp.storage.prepared import Command, Prepared, Row
 from idp.storage.records import MAPPING, Mapped, storable
 from idp.storage.seal import Sealer
 from idp.storage.tables import authenticator
@@ -21,6 +21,12 @@ class SqlAuthenticators:
     def __init__(self, database: Database, sealer: Sealer) -> None:
         self._database = database
         self._sealer = sealer
+        self._add = Command(database, authenticator.insert(), authenticator.c.keys())
+        self._save = Command(
+            database,
+            authenticator.update().where(authenticator.c.id == bindparam("this")),
+            authenticator.c.keys(),
+        )
         self._of = Prepared(
             database,
             select(*_mapped.columns)
@@ -29,8 +35,7 @@ class SqlAuthenticators:
         )
 
     def add(self, record: Authenticator) -> None:
-        with self._database.read() as connection:
-            connection.execute(authenticator.insert().values(self._dump(record)))
+        self._add.run(**self._dump(record))
 
     def of(self, user_id: str) -> Sequence[Authenticator]:
         """All of them, oldest first, disabled ones too."""
@@ -40,10 +45,7 @@ class SqlAuthenticators:
 
     def save(self, record: Authenticator) -> None:
         """Raises NotFound when it was removed: a proof by it must not count either."""
-        statement = authenticator.update().where(authenticator.c.id == record.id)
-        with self._database.read() as connection:
-            done = connection.execute(statement.values(self._dump(record)))
-        if not done.rowcount:
+        if not self._save.run(**self._dump(record), this=record.id):
             raise NotFound(f"There is no authenticator {record.id}.")
 
     def remove(self, authenticator_id: str) -> None:

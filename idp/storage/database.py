@@ -46,6 +46,7 @@ class Database:
             pool_size=pool_size,
             max_overflow=0,
             pool_timeout=WAIT_SECONDS,
+            pool_reset_on_return=None,  # autocommit: a transaction ends itself, nothing is left
             connect_args=(
                 {"check_same_thread": False}
                 if self.is_sqlite
@@ -83,6 +84,22 @@ class Database:
             if not connection.invalidated:
                 connection.connection.rollback()
             raise
+
+    @contextmanager
+    def driver(self) -> Iterator[Any]:
+        """The driver's connection inside one transaction, for commands compiled beforehand."""
+        pooled = self.engine.raw_connection()
+        try:
+            driver: Any = pooled.driver_connection
+            driver.execute(self._begin)
+            try:
+                yield driver
+                driver.execute("COMMIT")
+            except BaseException:
+                driver.rollback()
+                raise
+        finally:
+            pooled.close()
 
     def insert(self, table: Table) -> "Insert":
         """An INSERT of this database's dialect, for its ON CONFLICT clauses.

@@ -17,12 +17,14 @@ Row: TypeAlias = Sequence[Any]
 Convert: TypeAlias = Callable[[Any], Any]
 
 
-class Prepared:
-    """A SELECT whose parameters are its `bindparam`s, called by name."""
+class _Compiled:
+    """A statement with its SQL, its parameters' order and their conversions, made once."""
 
-    def __init__(self, database: Database, statement: Select[*tuple[Any, ...]]) -> None:
+    def __init__(
+        self, database: Database, statement: Any, columns: Any, keys: Sequence[str] = ()
+    ) -> None:
         dialect = database.engine.dialect
-        compiled = statement.compile(dialect=dialect)
+        compiled = statement.compile(dialect=dialect, column_keys=list(keys) or None)
         self._engine = database.engine
         self._sql = str(compiled)
         self._names: Sequence[str] | None = getattr(compiled, "positiontup", None)
@@ -34,9 +36,29 @@ class Prepared:
             for name, bind in compiled.binds.items()
         )
         self._results = _converters(
-            (position, _result(column.type, dialect))
-            for position, column in enumerate(statement.selected_columns)
+            (position, _result(column.type, dialect)) for position, column in enumerate(columns)
         )
+
+    def _arguments(self, values: dict[str, Any]) -> Any:
+        parameters = {**self._constants, **values} if self._constants else values
+        for name, convert in self._binds:
+            parameters[name] = convert(parameters[name])
+        if self._names is None:
+            return parameters
+        return [parameters[name] for name in self._names]
+
+    def _convert(self, row: Row) -> Row:
+        values = list(row)
+        for position, convert in self._results:
+            values[position] = convert(values[position])
+        return values
+
+
+class Prepared(_Compiled):
+    """A SELECT whose parameters are its `bindparam`s, called by name."""
+
+    def __init__(self, database: Database, statement: Select[*tuple[Any, ...]]) -> None:
+        super().__init__(database, statement, statement.selected_columns)
 
     def one(self, **values: Any) -> Row | None:
         """The first row."""
@@ -45,25 +67,51 @@ class Prepared:
 
     def all(self, **values: Any) -> Sequence[Row]:
         """Every row. Holds the connection no longer than the driver needs it."""
-        parameters = {**self._constants, **values} if self._constants else values
-        for name, convert in self._binds:
-            parameters[name] = convert(parameters[name])
-        arguments: Any = parameters
-        if self._names is not None:
-            arguments = [parameters[name] for name in self._names]
         connection = self._engine.raw_connection()
         try:
             driver: Any = connection.driver_connection
-            rows: Sequence[Row] = driver.execute(self._sql, arguments).fetchall()
+            rows: Sequence[Row] = driver.execute(self._sql, self._arguments(values)).fetchall()
         finally:
             connection.close()
         return [self._convert(row) for row in rows] if self._results else rows
 
-    def _convert(self, row: Row) -> Row:
-        values = list(row)
-        for position, convert in self._results:
-            values[position] = convert(values[position])
-        return values
+
+class Command(_Compiled):
+    """An INSERT, UPDATE or DELETE. `keys` names the columns of an INSERT without own values."""
+
+    def __init__(self, database: Database, statement: Any, keys: Sequence[str] = ()) -> None:
+        self._returns = tuple(statement.exported_columns)
+        super().__init__(database, statement, self._returns, keys)
+
+    def run(self, **values: Any) -> int:
+        """As a transaction of its own; how many rows it touched."""
+        connection = self._engine.raw_connection()
+        try:
+            driver: Any = connection.driver_connection
+            touched: int = driver.execute(self._sql, self._arguments(values)).rowcount
+        finally:
+            connection.close()
+        return touched
+
+    def one(self, **values: Any) -> Row | None:
+        """As a transaction of its own; the row that RETURNING gives."""
+        connection = self._engine.raw_connection()
+        try:
+            row = self.on(connection.driver_connection, **values)
+        finally:
+            connection.close()
+        return row
+
+    def on(self, driver: Any, **values: Any) -> Row | None:
+        """Inside the caller's transaction (`Database.driver`); the row that RETURNING gives."""
+        cursor = driver.execute(self._sql, self._arguments(values))
+        if not self._returns:
+            return None
+        rows = cursor.fetchall()
+        return self._convert(rows[0]) if rows else None
+
+    def many(self, driver: Any, rows: Sequence[dict[str, Any]]) -> None:
+        driver.cursor().executemany(self._sql, [self._arguments(row) for row in rows])
 
 
 def _converters(found: Any) -> list[tuple[Any, Convert]]:

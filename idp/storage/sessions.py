@@ -8,7 +8,7 @@ from sqlalchemy import bindparam, or_, select
 
 from idp.model import Achieved, Session
 from idp.storage.database import Database
-from idp.storage.prepared import Prepared, Row
+from idp.storage.prepared import Command, Prepared, Row
 from idp.storage.records import Mapped, Shape, storable
 from idp.storage.tables import Instant, grant, session
 
@@ -39,6 +39,8 @@ def _load(stored: Sequence[dict[str, Any]]) -> tuple[Achieved, ...]:
     )
 
 
+_FIXED = frozenset({"id", "ended_at"})
+_TRACES = ("last_seen_at", "ip", "user_agent")
 _mapped = Mapped(Session, session, achieved=Shape(_load, _dump))
 
 
@@ -58,6 +60,16 @@ class SqlSessions:
                 session.c.ended_at.is_(None),
             ),
         )
+        self._add = Command(database, session.insert(), session.c.keys())
+        live = session.update().where(
+            session.c.id == bindparam("this"), session.c.ended_at.is_(None)
+        )
+        self._trace = Command(database, live, _TRACES)
+        self._rotate = Command(
+            database,
+            live.values(previous_hash=session.c.secret_hash),
+            [*(c.name for c in _mapped.columns if c.name not in _FIXED), "secret_hash"],
+        )
         self._by_id = Prepared(database, columns.where(session.c.id == bindparam("id")))
         self._of = Prepared(
             database,
@@ -67,9 +79,8 @@ class SqlSessions:
         )
 
     def add(self, record: Session, secret_hash: bytes) -> None:
-        values = _mapped.dump(record) | {"secret_hash": secret_hash}
-        with self._database.read() as connection:
-            connection.execute(session.insert().values(values))
+        values = _mapped.dump(record) | {"secret_hash": secret_hash, "previous_hash": None}
+        self._add.run(**values)
 
     def find(self, secret_hash: bytes, now: datetime, grace: timedelta) -> Session | None:
         """By the cookie's secret, or for `grace` by the one that it replaced; not if ended."""
@@ -81,14 +92,13 @@ class SqlSessions:
     def save(self, record: Session) -> None:
         """What a request leaves behind. Proofs change with the secret alone, by `rotate`:
         a request that read the session before a step-up must not write the old ones back."""
-        self._update(record, {name: getattr(record, name) for name in _TRACES})
+        self._trace.run(this=record.id, **{name: getattr(record, name) for name in _TRACES})
 
     def rotate(self, record: Session, secret_hash: bytes) -> None:
         """Save it under a new secret; the old one works for a grace from `rotated_at` on."""
         values = _mapped.dump(record)
         del values["id"], values["ended_at"]
-        values |= {"secret_hash": secret_hash, "previous_hash": session.c.secret_hash}
-        self._update(record, values)
+        self._rotate.run(**values, secret_hash=secret_hash, this=record.id)
 
     def end(self, session_id: str, now: datetime) -> bool:
         """True for the caller who ended it. Grants made from it are revoked in any case."""
@@ -110,14 +120,6 @@ class SqlSessions:
     def of(self, user_id: str) -> Sequence[Session]:
         """All that are kept, oldest first, ended ones too."""
         return [_mapped.load(row) for row in self._of.all(user_id=user_id)]
-
-    def _update(self, record: Session, values: dict[str, Any]) -> None:
-        live = (session.c.id == record.id, session.c.ended_at.is_(None))
-        with self._database.read() as connection:
-            connection.execute(session.update().where(*live).values(values))
-
-
-_TRACES = ("last_seen_at", "ip", "user_agent")
 
 
 def _one(row: Row | None) -> Session | None:

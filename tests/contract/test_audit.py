@@ -1,15 +1,18 @@
 """The audit trail: in order, whole, and nothing that a stranger sends keeps a row out."""
 
+import sqlite3
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
-from sqlalchemy.exc import IntegrityError
 
 from idp.storage.audit import SqlAuditTrail
 from idp.storage.database import Database
 from tests.contract.race import race
 from tests.contract.samples import AUDIT, NOW
+
+INTEGRITY_ERRORS = (sqlite3.IntegrityError, psycopg.IntegrityError)
 
 
 @pytest.fixture
@@ -51,7 +54,7 @@ def test_by_support_code(trail: SqlAuditTrail) -> None:
 
 def test_appended_whole_or_not_at_all(trail: SqlAuditTrail) -> None:
     nameless = replace(AUDIT, event=None)  # type: ignore[arg-type]
-    with pytest.raises(IntegrityError):
+    with pytest.raises(INTEGRITY_ERRORS):
         trail.append([AUDIT, nameless])
     assert trail.read() == []
 

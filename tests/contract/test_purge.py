@@ -45,7 +45,7 @@ def test_what_expires_goes_at_its_time(database: Database) -> None:
 def test_a_grant_goes_when_nothing_hangs_on_it(database: Database) -> None:
     grants = SqlGrants(database)
     grants.add(GRANT, CODE)
-    grants.add_refresh(REFRESH)
+    assert grants.use_code(CODE.hash, NOW, REFRESH)
     assert purge(database, CODE.expires_at) == 1
     assert grants.peek_code(CODE.hash) is None
     assert grants.get(GRANT.id) == GRANT

@@ -57,22 +57,26 @@ class AuthorizationCode(AuthorizationCodeGrant):
 
     def create_token_response(self) -> tuple[int, Any, Any]:
         client, code = self.request.client.record, self.request.authorization_code
-        used = self._mint.grants.use_code(code.hash, self._mint.clock())
-        if used is None:
+        grant = self._mint.grants.get(code.grant_id)
+        if grant is None:
+            raise _invalid("its grant is gone")
+        cleared = self._mint.clear(client, grant)
+        asked = self.request.parameters.get("resource", ())
+        audience = self._mint.audience(grant, grant.scopes, asked)
+        token, record = self._mint.first_refresh(client, grant) or (None, None)
+        if not self._mint.grants.use_code(code.hash, self._mint.clock(), record):
             again = self._mint.grants.peek_code(code.hash)
             if again is not None and again.used_at is not None:
                 raise replayed(self._mint, again)
             raise _invalid("expired, or its grant was revoked")
-        _, grant = used
-        cleared = self._mint.clear(client, grant)
         answer = self._mint.for_grant(
             self.GRANT_TYPE,
             cleared,
             grant,
             scopes=grant.scopes,
-            asked=asked,
+            audience=audience,
             nonce=code.nonce,
-            refresh=self._mint.first_refresh(client, grant),
+            refresh=token,
         )
         return 200, answer, self.TOKEN_RESPONSE_HEADER
 

@@ -69,13 +69,12 @@ class Mint:
         grant: Grant,
         *,
         scopes: tuple[str, ...],
-        asked: tuple[str, ...],
+        audience: tuple[str, ...],
         nonce: str | None,
         refresh: str | None,
     ) -> Mapping[str, Any]:
         """Tokens under a grant; `refresh` is the refresh token to hand out, made and stored."""
         now, client = self.clock(), cleared.client
-        audience = self._audience(grant, scopes, asked)
         issued = self._tokens.access_token(cleared, scopes=scopes, resources=audience, now=now)
         answer = _answer(issued.token, issued.expires_in, scopes)
         if refresh is not None:
@@ -96,22 +95,20 @@ class Mint:
         """Pass the guard; refuse before a refresh token is used up."""
         return self._guard.may_receive_tokens(client, grant)
 
-    def first_refresh(self, client: Client, grant: Grant) -> str | None:
-        """A new family, if this client may refresh. Its lifetime is absolute."""
+    def first_refresh(self, client: Client, grant: Grant) -> tuple[str, RefreshToken] | None:
+        """A new family, if this client may refresh; not stored yet. Its lifetime is absolute."""
         if "refresh_token" not in client.grant_types:
             return None
         now = self.clock()
         token = secrets.token_urlsafe(32)
-        self.grants.add_refresh(
-            RefreshToken(
-                hash=token_hash(token),
-                grant_id=grant.id,
-                client_id=client.client_id,
-                issued_at=now,
-                expires_at=now + self._settings.refresh_token_ttl,
-            )
+        record = RefreshToken(
+            hash=token_hash(token),
+            grant_id=grant.id,
+            client_id=client.client_id,
+            issued_at=now,
+            expires_at=now + self._settings.refresh_token_ttl,
         )
-        return token
+        return token, record
 
     def rotate(self, presented: str, record: RefreshToken) -> str | None:
         """The one successor of a refresh token; None when it was used before the grace.
@@ -134,7 +131,7 @@ class Mint:
         )
         return token if rotated else None
 
-    def _audience(
+    def audience(
         self, grant: Grant, scopes: tuple[str, ...], asked: tuple[str, ...]
     ) -> tuple[str, ...]:
         """RFC 8707 section 2.2: a subset of what was granted, all of it when nothing is named.

@@ -52,6 +52,7 @@ class RefreshTokens(RefreshTokenGrant):
             raise _invalid("its grant is gone")
         cleared = self._mint.clear(client, grant)
         scopes = _narrowed(grant, self.request.values.get("scope"))
+        audience = self._mint.audience(grant, scopes, self.request.parameters.get("resource", ()))
         successor = self._mint.rotate(self.request.values["refresh_token"], record)
         if successor is None:
             raise self._reused(record)
@@ -60,7 +61,7 @@ class RefreshTokens(RefreshTokenGrant):
             cleared,
             grant,
             scopes=scopes,
-            asked=asked,
+            audience=audience,
             nonce=None,
             refresh=successor,
         )
