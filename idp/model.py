@@ -224,7 +224,8 @@ class Consent:
 
 @dataclass(frozen=True, slots=True)
 class SigningKey:
-    """A key of the ring: signs from `active_at` to `retired_at`, published until `removed_at`."""
+    """A key of the ring: signs from `active_at` to `retired_at`, published until the last token
+    that it signed has expired."""
 
     kid: str
     alg: str
@@ -232,7 +233,6 @@ class SigningKey:
     created_at: datetime
     active_at: datetime
     retired_at: datetime | None = None
-    removed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

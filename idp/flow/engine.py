@@ -213,6 +213,7 @@ class Engine:
             )
             return _with_error(self._retry(visit, typed), WRONG)
         except Busy:
+            self._attempts.forgive(_subject(user, typed), factor_name, now)
             raise
         except Exception as problem:  # noqa: BLE001 - any exception of a plugin is a refusal
             self._emit(events.FactorFailed, visit, user, factor=factor_name, cause=cause(problem))

@@ -107,7 +107,7 @@ class RequestRules:
             prompts=prompts,
             max_age=_max_age(values),
             login_hint=values.get("login_hint"),
-            hint_sub=self._hint(values),
+            hint_sub=_one_subject(self._hint(values), claims),
             ui_locales=tuple(values.get("ui_locales", "").split()),
             acr_values=(*values.get("acr_values", "").split(), *voluntary),
             essential_acr=essential,
@@ -306,3 +306,14 @@ def _requested_acr(claims: Mapping[str, Any]) -> tuple[tuple[str, ...], tuple[st
     if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
         raise OAuthError("invalid_request", "claims is malformed.", parameter="claims")
     return (tuple(values), ()) if wish.get("essential") is True else ((), tuple(values))
+
+
+def _one_subject(hinted: str | None, claims: Mapping[str, Any]) -> str | None:
+    """The only user that may be answered for: the hint's, or that of `claims.id_token.sub`
+    (OIDC Core 3.1.2.2)."""
+    wanted = (claims.get("id_token", {}).get("sub") or {}).get("value")
+    if wanted is None:
+        return hinted
+    if not isinstance(wanted, str) or hinted not in (None, wanted):
+        raise OAuthError("invalid_request", "claims is malformed.", parameter="claims")
+    return wanted

@@ -44,6 +44,17 @@ class SqlAttempts:
             database, select(attempt.c.failures, attempt.c.not_before).where(*row)
         )
         self._reset = Command(database, attempt.delete().where(*row))
+        fewer = attempt.c.failures - 1
+        free_at = bindparam("free_at", type_=Instant)
+        self._forgive = Command(
+            database,
+            attempt.update()
+            .where(*row, attempt.c.failures > 0)
+            .values(
+                failures=fewer,
+                not_before=case((fewer <= FREE, free_at), else_=attempt.c.not_before),
+            ),
+        )
         now = bindparam("now", type_=BigInteger)
         next_failures = attempt.c.failures + 1
         count = (
@@ -73,6 +84,11 @@ class SqlAttempts:
         refused = self._current.one(**key)
         failures, retry_at = (0, now) if refused is None else refused  # none: reset meanwhile
         return Attempt(False, failures, retry_at)
+
+    def forgive(self, subject: str, factor: str, now: datetime) -> None:
+        """Take one count back: the server was too busy to look at the answer. A wait that other
+        failures have earned stays."""
+        self._forgive.run(subject=subject, factor=factor, free_at=now)
 
     def reset(self, subject: str, factor: str) -> None:
         self._reset.run(subject=subject, factor=factor)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import or_, select
 
 from idp.model import SigningKey
 from idp.storage.database import Database
@@ -54,12 +54,10 @@ class SqlSigningKeys:
                     connection.execute(signing_key.insert().values(self._dump(key)))
 
     def remove(self, before: datetime) -> int:
-        """Forget keys that were removed, or else retired, by then: pass a time so long ago that
+        """Forget keys that were retired by then: pass a time so long ago that
         every token they signed has expired."""
         with self._database.read() as connection:
-            gone = signing_key.delete().where(
-                func.coalesce(signing_key.c.removed_at, signing_key.c.retired_at) <= before
-            )
+            gone = signing_key.delete().where(signing_key.c.retired_at <= before)
             return connection.execute(gone).rowcount
 
     def _dump(self, key: SigningKey) -> dict[str, Any]:

@@ -199,7 +199,6 @@ signing_key = Table(
     Column("created_at", Instant, nullable=False),
     Column("active_at", Instant, nullable=False),
     Column("retired_at", Instant),
-    Column("removed_at", Instant),
 )
 
 server_secret = Table(

@@ -58,6 +58,23 @@ def test_reset_forgets_one_pair(attempts: SqlAttempts) -> None:
     assert attempts.count("käthe", "password", NOW).failures == 2
 
 
+def test_what_nobody_looked_at_is_forgiven(attempts: SqlAttempts) -> None:
+    for _ in range(5):
+        attempts.count("käthe", "totp", NOW)
+    attempts.forgive("käthe", "totp", NOW)
+    assert attempts.count("käthe", "totp", NOW) == Attempt(True, 5, NOW + timedelta(seconds=30))
+
+
+def test_forgiving_never_shortens_a_wait_that_was_earned(attempts: SqlAttempts) -> None:
+    now = NOW
+    for _ in range(7):
+        now = attempts.count("käthe", "totp", now).retry_at
+    attempts.forgive("käthe", "totp", NOW)
+    assert not attempts.count("käthe", "totp", now - MICROSECOND).allowed
+    attempts.forgive("nobody", "totp", NOW)
+    assert attempts.count("nobody", "totp", NOW).failures == 1
+
+
 def test_of_fifty_at_once_five_are_allowed(attempts: SqlAttempts) -> None:
     answers = race(lambda _: attempts.count("käthe", "totp", NOW))
     assert sorted(a.failures for a in answers if a.allowed) == [1, 2, 3, 4, 5]
