@@ -160,7 +160,7 @@ class Rule(Section):
 class Web(Section):
     """Pages."""
 
-    brand: str = "Sign in"
+    brand: str = "idp"
     """Name shown on every page."""
     theme: Path | None = None
     """Folder that overrides templates, texts and colours of the default theme."""

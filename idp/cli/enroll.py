@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from idp.cli.admin import user_admin
 from idp.cli.authenticators import LONGEST
 from idp.cli.db import ACTOR, opened
 from idp.cli.output import clean, document, interactive, json_option, note, say
@@ -31,8 +32,6 @@ def enroll(
       idp user enroll ben totp
       echo 4711 | idp user enroll ben pin --stdin
     """
-    from idp.cli.user import user_admin
-
     with opened(config_file) as core:
         admin = user_admin(core)
         user, asked = admin.begin_enrollment(name, factor)

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from idp.cli.admin import user_admin
 from idp.cli.db import ACTOR, opened
 from idp.cli.enroll import enroll
 from idp.cli.output import clean, document, facts, json_option, note, pages, say, table
 
 if TYPE_CHECKING:
-    from idp.app import Core
     from idp.model import Authenticator, User
-    from idp.operate.users import UserAdmin
 
 stdin_option = click.option(
     "--password-stdin", is_flag=True, help="Read the password from standard input."
@@ -192,21 +191,6 @@ def password_command(
             raise click.UsageError("there is no terminal to ask on: give --password-stdin")
         user = admin.set_password(name, password, actor=ACTOR)
     _changed(user, "password set; every session has ended", as_json)
-
-
-def user_admin(core: "Core") -> "UserAdmin":
-    from idp.operate.users import UserAdmin
-    from idp.sessions.service import SessionService
-
-    return UserAdmin(
-        core.stores,
-        core.factors,
-        SessionService(core.stores.sessions, core.settings.session, core.bus, core.clock),
-        core.bus,
-        core.clock,
-        core.settings.issuer,
-        tuple(core.policy.acrs),
-    )
 
 
 def _account(user: "User") -> dict[str, Any]:

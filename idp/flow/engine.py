@@ -9,13 +9,13 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from idp import events
 from idp.errors import Busy, PageError, cause
 from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, Rejected
-from idp.flow.interactions import Interactions, Stored, support_code
+from idp.flow.interactions import Interactions, support_code
 from idp.flow.policy import (
     Ask,
     Outstanding,
@@ -25,14 +25,12 @@ from idp.flow.policy import (
     outstanding,
 )
 from idp.flow.requirements import requirements
+from idp.flow.steps import Asked, Choice, Done, Refused, Step, Visit, with_error
 from idp.model import (
     Achieved,
     Authenticator,
-    AuthorizationRequest,
-    Client,
     Interaction,
     Pending,
-    Session,
     User,
     fold,
 )
@@ -42,64 +40,6 @@ WRONG = N_("That did not match. Check what you typed and try again.")
 WAIT = N_("Too many attempts. Wait a moment, then try again.")
 BROKEN = N_("This way of signing in does not work right now. Try another way, or try again later.")
 STALE = N_("This page was out of date. Please answer again.")
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Another way to answer."""
-
-    factor: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The next thing to ask of the person. `username` is who is signing in, once typed."""
-
-    stored: Stored
-    factor: str
-    challenge: Challenge
-    choices: tuple[Choice, ...]
-    username: str | None
-    error: str | None = None
-    retry_after: timedelta | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """Every requirement holds."""
-
-    stored: Stored
-    user: User
-    reached: Reached
-
-
-@dataclass(frozen=True, slots=True)
-class Refused:
-    """It cannot go on: `error` is the OAuth code for the client, `reason` for the operator."""
-
-    stored: Stored
-    error: str
-    reason: str
-    user: User | None
-
-
-Step = Asked | Done | Refused
-
-
-@dataclass(frozen=True, slots=True)
-class Visit:
-    """What one request brings: the interaction, the request it is for, the browser's session."""
-
-    stored: Stored
-    request: AuthorizationRequest
-    client: Client
-    session: Session | None
-    peer: bytes | None = None
-
-    @property
-    def interaction(self) -> Interaction:
-        return self.stored.interaction
 
 
 class Engine:
@@ -194,7 +134,7 @@ class Engine:
         now = self._clock()
         pending = visit.interaction.pending
         if pending is None or pending.factor != factor_name or factor_name not in self._factors:
-            return _with_error(self.step(visit), STALE)
+            return with_error(self.step(visit), STALE)
         factor = self._factors[factor_name]
         user, typed = self._claimed(visit, factor, answer)
         attempt = self._attempts.count(_subject(user, typed), factor_name, now)
@@ -203,7 +143,7 @@ class Engine:
                 events.AttemptRefused, visit, user, factor=factor_name, failures=attempt.failures
             )
             wait = attempt.retry_at - now
-            return _with_error(self._retry(visit, typed), WAIT, max(wait, timedelta(seconds=1)))
+            return with_error(self._retry(visit, typed), WAIT, max(wait, timedelta(seconds=1)))
         ctx = self._context(visit, user, self._of(user, factor_name), now)
         try:
             proven = self._verify(factor, ctx, _challenge(pending), answer)
@@ -211,13 +151,13 @@ class Engine:
             self._emit(
                 events.FactorRejected, visit, user, factor=factor_name, reason=refusal.detail
             )
-            return _with_error(self._retry(visit, typed), WRONG)
+            return with_error(self._retry(visit, typed), WRONG)
         except Busy:
             self._attempts.forgive(_subject(user, typed), factor_name, now)
             raise
         except Exception as problem:  # noqa: BLE001 - any exception of a plugin is a refusal
             self._emit(events.FactorFailed, visit, user, factor=factor_name, cause=cause(problem))
-            return _with_error(self._retry(visit, typed), BROKEN)
+            return with_error(self._retry(visit, typed), BROKEN)
         return self._accept(visit, user, factor, proven, now)
 
     def choose(self, visit: Visit, factor_name: str) -> Step:
@@ -249,7 +189,7 @@ class Engine:
             self._emit(
                 events.FactorFailed, visit, user, factor=factor.name, cause="proof of another user"
             )
-            return _with_error(self.step(visit), BROKEN)
+            return with_error(self.step(visit), BROKEN)
         self._authenticators.save(replace(proven, last_used_at=now))
         self._attempts.reset(_subject(user, None), factor.name)
         self._emit(events.FactorVerified, visit, user, factor=factor.name)
@@ -432,9 +372,3 @@ def _only(held: Sequence[Authenticator], factor: str) -> tuple[Authenticator, ..
 
 def _challenge(pending: Pending) -> Challenge:
     return Challenge(Form("", ()), pending.public, pending.private)
-
-
-def _with_error(step: Step, error: str, retry_after: timedelta | None = None) -> Step:
-    if isinstance(step, Asked):
-        return replace(step, error=error, retry_after=retry_after)
-    return step

@@ -16,8 +16,9 @@ from idp import events
 from idp.endpoint import Parameters
 from idp.errors import PageError
 from idp.factors.base import N_
-from idp.flow.engine import Asked, Done, Engine, Refused, Step, Visit
+from idp.flow.engine import Engine
 from idp.flow.interactions import Interactions, Stored, support_code
+from idp.flow.steps import Asked, Done, Refused, Step, Visit
 from idp.model import AuthorizationRequest, Client, Code, Grant, Interaction, Session
 from idp.oidc.authorize import AuthorizeError, RequestRules
 from idp.oidc.consent import ConsentService, Wanted

@@ -12,8 +12,8 @@ from werkzeug.wrappers import Response as AnyResponse
 from idp.endpoint import Parameters
 from idp.errors import PageError
 from idp.factors.base import N_
-from idp.flow.engine import Asked
 from idp.flow.interactions import support_code
+from idp.flow.steps import Asked
 from idp.model import AuthorizationRequest
 from idp.oidc.client import origin
 from idp.oidc.journey import Answer, ConsentPage, Journey, Outcome, Started, StepPage

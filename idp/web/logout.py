@@ -1,12 +1,12 @@
 """/logout: RP-initiated logout, by GET and POST; nothing ends without proof or a click."""
 
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 from flask import Blueprint, Flask, redirect, request
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
-from idp.endpoint import Parameters
+from idp.endpoint import Parameters, parse
 from idp.model import Session
 from idp.oidc.logout import Logout, LogoutRequest
 from idp.sessions.service import SessionService
@@ -36,9 +36,9 @@ class LogoutPages:
 
     def entry(self) -> Response:
         """A relying party's request, or the answer to our own question."""
-        if request.method == "POST" and "logout" in request.form:
+        given = parameters()  # before `request.form`, which would use the body up
+        if request.method == "POST" and "logout" in given:
             return self._decided()
-        given = parameters()
         if request.method == "POST":
             pairs = [(name, value) for name, values in given.items() for value in values]
             return redirect(f"{self._issuer}/logout?{urlencode(pairs)}", 303)
@@ -52,7 +52,7 @@ class LogoutPages:
         session = self._visitor.session()
         cookie = session.id if session is not None else None
         self._csrf.check("logout", cookie)
-        original = _parse(request.form.get("request", ""))
+        original = parse(request.form.get("request", ""))
         judged = self._logout.judge(original, session)
         if request.form["logout"] != "yes":
             return redirect(f"{self._issuer}/", 303)
@@ -88,13 +88,6 @@ class LogoutPages:
             response = page(self._theme, "signed_out.html", page_id="signed-out", link=link)
         response.headers["Clear-Site-Data"] = CLEAR
         return response
-
-
-def _parse(encoded: str) -> Parameters:
-    found: dict[str, tuple[str, ...]] = {}
-    for name, value in parse_qsl(encoded, max_num_fields=20):
-        found[name] = (*found.get(name, ()), value)
-    return found
 
 
 def install(app: Flask, pages: LogoutPages) -> None:

@@ -9,6 +9,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 from typing import Any
 
 from idp.errors import OAuthError
+from idp.factors.base import N_
 
 Network = IPv4Network | IPv6Network
 
@@ -24,7 +25,7 @@ def remote(environ: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     for hop in reversed([hop.strip() for hop in hops if hop.strip()]):
         found = _address(hop)
         if found is None:
-            raise OAuthError("invalid_request", "X-Forwarded-For cannot be read.")
+            raise OAuthError("invalid_request", N_("X-Forwarded-For cannot be read."))
         if not _within(found, trusted):
             return str(found)
     return peer

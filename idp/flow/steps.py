@@ -1,0 +1,74 @@
+"""What the engine answers with, and what a request brings to it: values, no behaviour."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from idp.factors.base import Challenge
+from idp.flow.interactions import Stored
+from idp.flow.policy import Reached
+from idp.model import AuthorizationRequest, Client, Interaction, Session, User
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Another way to answer."""
+
+    factor: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The next thing to ask of the person. `username` is who is signing in, once typed."""
+
+    stored: Stored
+    factor: str
+    challenge: Challenge
+    choices: tuple[Choice, ...]
+    username: str | None
+    error: str | None = None
+    retry_after: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Every requirement holds."""
+
+    stored: Stored
+    user: User
+    reached: Reached
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """It cannot go on: `error` is the OAuth code for the client, `reason` for the operator."""
+
+    stored: Stored
+    error: str
+    reason: str
+    user: User | None
+
+
+Step = Asked | Done | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What one request brings: the interaction, the request it is for, the browser's session."""
+
+    stored: Stored
+    request: AuthorizationRequest
+    client: Client
+    session: Session | None
+    peer: bytes | None = None
+
+    @property
+    def interaction(self) -> Interaction:
+        return self.stored.interaction
+
+
+def with_error(step: Step, error: str, retry_after: timedelta | None = None) -> Step:
+    """The same question, with what was wrong with the answer to it."""
+    if isinstance(step, Asked):
+        return replace(step, error=error, retry_after=retry_after)
+    return step
