@@ -24,6 +24,7 @@ from idp.sinks.metrics import Metrics
 from idp.storage.open import open_stores
 
 SWEEP_EVERY = timedelta(minutes=5)
+KEPT = timedelta(days=1)  # past its end: a replayed code is still known as one
 LOOK_FOR_PARENT = timedelta(seconds=1)
 _log = logging.getLogger(__name__)
 
@@ -68,7 +69,7 @@ def sweep(settings: Settings) -> None:
     """Forget what expired. A failure is logged and tried again at the next round."""
     try:
         with _briefly(settings) as stores:
-            stores.purge(system_clock())
+            stores.purge(system_clock() - KEPT)
     except Exception:  # noqa: BLE001 - any store may fail in any way; the next round tries again
         _log.exception("sweeping expired rows failed")
 

@@ -6,6 +6,7 @@ The master loads what workers share; each worker opens its own connections.
 import contextlib
 import ctypes
 import gc
+import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -49,12 +50,25 @@ def serve(settings: Settings, *, upgrade_first: bool) -> None:
         settings.log.level,
     )
     create_app(settings).close()
+    require_free(listener)
     caretaker = start_caretaker(settings)
     try:
         run_workers(lambda: create_app(settings), listener)
     finally:
         caretaker.terminate()
         caretaker.join(timeout=5)
+
+
+def require_free(listener: Listener) -> None:
+    """Raises ConfigError for an address that cannot be had. Granian shares a taken port (its
+    workers listen with SO_REUSEPORT), and two providers would answer by turns."""
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    try:
+        socket.create_server((listener.host, listener.port), family=family).close()
+    except OSError as problem:
+        raise ConfigError(
+            f"server.port: {listener.host}:{listener.port}: {problem.strerror}"
+        ) from None
 
 
 def return_freed_memory() -> None:

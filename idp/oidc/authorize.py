@@ -23,6 +23,7 @@ RESPONSE_MODES = ("query", "form_post")
 REPEATABLE = frozenset({"resource"})
 MAX_LENGTH = 2048
 MAX_CLAIMS = 4096
+LIMITS = {"claims": MAX_CLAIMS, "id_token_hint": 2 * MAX_CLAIMS, "nonce": 1024, "login_hint": 256}
 _CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}")
 _DIGITS = re.compile(r"[0-9]{1,9}")
 ASK_DEVELOPER = N_("Go back to the application and tell its makers what this page says.")
@@ -189,9 +190,12 @@ def _single(parameters: Parameters) -> Mapping[str, str]:
             raise OAuthError(
                 "invalid_request", "A parameter is repeated.", parameter=name[:64], detail=name[:64]
             )
-        limit = MAX_CLAIMS * 2 if name in {"claims", "id_token_hint"} else MAX_LENGTH
-        if len(given[0]) > limit:
+        if len(given[0]) > LIMITS.get(name, MAX_LENGTH):
             raise OAuthError("invalid_request", "A parameter is too long.", parameter=name[:64])
+        if any(ord(c) < 32 or 0xD800 <= ord(c) < 0xE000 for c in given[0]):
+            raise OAuthError(
+                "invalid_request", "A parameter has control characters.", parameter=name[:64]
+            )
         values[name] = given[0]
     return values
 

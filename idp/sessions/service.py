@@ -6,17 +6,18 @@ half hour. Ending a session is one function, and everything follows from it.
 
 import hashlib
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import uuid4
 
 from idp import events
+from idp.errors import Busy
 from idp.model import Achieved, Session, User
 from idp.ports import Clock, Sessions
 from idp.settings import SessionSettings
 
-Secret = Callable[[], str]
+RACES = 5  # requests of one browser that may change its session at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,8 @@ class SessionService:
         if session is None or not self.live(session, now):
             return None
         if session.rotated_at <= now - self._settings.rotate_every:
-            return self._rotate(replace(session, last_seen_at=now), now)
+            rotated = self._rotate(session, replace(session, last_seen_at=now), now)
+            return rotated or Held(session)
         if session.last_seen_at < now - self._settings.idle / 10:
             session = replace(session, last_seen_at=now)
             self._sessions.save(session)
@@ -82,12 +84,9 @@ class SessionService:
         """
         now = self._clock()
         if current is not None and current.user_id == user.id:
-            alive = self._sessions.get(current.id)
-            if alive is not None and self.live(alive, now):
-                if set(proofs) <= set(alive.achieved):
-                    return Held(alive)
-                merged = _merge(alive.achieved, proofs)
-                return self._rotate(replace(alive, achieved=merged, last_seen_at=now), now)
+            raised = self._raise(current.id, proofs, now)
+            if raised is not None:
+                return raised
         elif current is not None:
             self.end(current.id, "another user signed in")
         secret = new_secret()
@@ -121,11 +120,26 @@ class SessionService:
     def end_all(self, user_id: str, reason: str) -> int:
         return sum(self.end(session.id, reason) for session in self._sessions.of(user_id))
 
-    def _rotate(self, session: Session, now: datetime) -> Held:
+    def _raise(self, session_id: str, proofs: Sequence[Achieved], now: datetime) -> Held | None:
+        """The live session with these proofs added; None when it has ended."""
+        for _ in range(RACES):
+            alive = self._sessions.get(session_id)
+            if alive is None or not self.live(alive, now):
+                return None
+            if set(proofs) <= set(alive.achieved):
+                return Held(alive)
+            merged = _merge(alive.achieved, proofs)
+            rotated = self._rotate(alive, replace(alive, achieved=merged, last_seen_at=now), now)
+            if rotated is not None:
+                return rotated
+        raise Busy(timedelta(seconds=1))
+
+    def _rotate(self, before: Session, after: Session, now: datetime) -> Held | None:
+        """Under a new secret, or None when another request did it first."""
         secret = new_secret()
-        rotated = replace(session, rotated_at=now)
-        self._sessions.rotate(rotated, hashed(secret))
-        return Held(rotated, secret)
+        rotated = replace(after, rotated_at=now)
+        done = self._sessions.rotate(rotated, hashed(secret), since=before.rotated_at)
+        return Held(rotated, secret) if done else None
 
 
 def _merge(before: Sequence[Achieved], new: Sequence[Achieved]) -> tuple[Achieved, ...]:

@@ -67,7 +67,9 @@ class SqlSessions:
         self._trace = Command(database, live, _TRACES)
         self._rotate = Command(
             database,
-            live.values(previous_hash=session.c.secret_hash),
+            live.where(session.c.rotated_at == bindparam("since", type_=Instant)).values(
+                previous_hash=session.c.secret_hash
+            ),
             [*(c.name for c in _mapped.columns if c.name not in _FIXED), "secret_hash"],
         )
         self._by_id = Prepared(database, columns.where(session.c.id == bindparam("id")))
@@ -94,11 +96,16 @@ class SqlSessions:
         a request that read the session before a step-up must not write the old ones back."""
         self._trace.run(this=record.id, **{name: getattr(record, name) for name in _TRACES})
 
-    def rotate(self, record: Session, secret_hash: bytes) -> None:
-        """Save it under a new secret; the old one works for a grace from `rotated_at` on."""
+    def rotate(self, record: Session, secret_hash: bytes, *, since: datetime) -> bool:
+        """Save it under a new secret; the old one works for a grace from `rotated_at` on.
+
+        False, and nothing is changed, when another request was faster: of two that rotate at
+        once, the second must not push the browser's secret out of its grace.
+        """
         values = _mapped.dump(record)
         del values["id"], values["ended_at"]
-        self._rotate.run(**values, secret_hash=secret_hash, this=record.id)
+        rotated = self._rotate.run(**values, secret_hash=secret_hash, this=record.id, since=since)
+        return bool(rotated)
 
     def end(self, session_id: str, now: datetime) -> bool:
         """True for the caller who ended it. Grants made from it are revoked in any case."""

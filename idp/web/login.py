@@ -82,7 +82,15 @@ class Login:
             fields = {name: value for name, value in form.items() if name not in CONTROLS}
             return journey.answer(interaction_id, browser, form.get("factor", ""), fields)
 
-        return self._guarded(interaction_id, act)
+        def moved() -> Outcome:
+            """The next page by a GET of its own: Back and reload then send no form again."""
+            outcome = act()
+            refused = isinstance(outcome, StepPage) and outcome.asked.error is not None
+            if isinstance(outcome, Answer) or refused or wants_json():
+                return outcome
+            return Started(interaction_id)
+
+        return self._guarded(interaction_id, moved)
 
     def _guarded(self, interaction_id: str, act: Any) -> AnyResponse:
         """A finished interaction of this browser gets a page that leads on, not an error."""

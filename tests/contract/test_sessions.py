@@ -64,7 +64,7 @@ def test_a_session_without_previous_secret_is_not_found_by_none(sessions: SqlSes
 
 def test_rotate_changes_the_secret_and_saves_the_rest(sessions: SqlSessions) -> None:
     sessions.add(replace(SESSION, achieved=(PASSWORD,), rotated_at=NOW - MINUTE), SECRET)
-    sessions.rotate(SESSION, NEXT)
+    assert sessions.rotate(SESSION, NEXT, since=NOW - MINUTE)
     assert sessions.find(NEXT, NOW, GRACE) == SESSION
     assert sessions.get(SESSION.id) == SESSION
 
@@ -72,7 +72,7 @@ def test_rotate_changes_the_secret_and_saves_the_rest(sessions: SqlSessions) -> 
 def test_the_old_secret_works_for_the_grace_alone(sessions: SqlSessions) -> None:
     sessions.add(SESSION, SECRET)
     rotated = replace(SESSION, rotated_at=NOW)
-    sessions.rotate(rotated, NEXT)
+    assert sessions.rotate(rotated, NEXT, since=SESSION.rotated_at)
     assert sessions.find(SECRET, NOW + GRACE - MICROSECOND, GRACE) == rotated
     assert sessions.find(SECRET, NOW + GRACE, GRACE) is None
     assert sessions.find(NEXT, NOW + GRACE, GRACE) == rotated
@@ -80,8 +80,8 @@ def test_the_old_secret_works_for_the_grace_alone(sessions: SqlSessions) -> None
 
 def test_two_rotations_back_is_too_old(sessions: SqlSessions) -> None:
     sessions.add(SESSION, SECRET)
-    sessions.rotate(replace(SESSION, rotated_at=NOW), NEXT)
-    sessions.rotate(replace(SESSION, rotated_at=NOW), LAST)
+    sessions.rotate(replace(SESSION, rotated_at=NOW), NEXT, since=SESSION.rotated_at)
+    sessions.rotate(replace(SESSION, rotated_at=NOW), LAST, since=NOW)
     assert sessions.find(SECRET, NOW, GRACE) is None
     assert sessions.find(NEXT, NOW, GRACE) is not None
     assert sessions.find(LAST, NOW, GRACE) is not None
@@ -91,7 +91,7 @@ def test_rotate_touches_no_other_session(sessions: SqlSessions) -> None:
     other = replace(SESSION, id="session-2")
     sessions.add(SESSION, SECRET)
     sessions.add(other, LAST)
-    sessions.rotate(SESSION, NEXT)
+    assert sessions.rotate(SESSION, NEXT, since=SESSION.rotated_at)
     assert sessions.find(LAST, NOW, GRACE) == other
 
 
@@ -108,7 +108,7 @@ def test_save_keeps_traces_of_one_session(sessions: SqlSessions) -> None:
 def test_save_of_a_stale_record_undoes_no_step_up(sessions: SqlSessions) -> None:
     stale = replace(SESSION, achieved=(PASSWORD,), rotated_at=NOW - MINUTE)
     sessions.add(stale, SECRET)
-    sessions.rotate(SESSION, NEXT)
+    assert sessions.rotate(SESSION, NEXT, since=stale.rotated_at)
     sessions.save(replace(stale, last_seen_at=NOW + MINUTE))
     assert sessions.get(SESSION.id) == replace(SESSION, last_seen_at=NOW + MINUTE)
 
@@ -130,7 +130,7 @@ def test_nothing_revives_an_ended_session(sessions: SqlSessions) -> None:
     sessions.end(SESSION.id, NOW)
     ended = sessions.get(SESSION.id)
     sessions.save(replace(SESSION, ip="192.0.2.1"))
-    sessions.rotate(replace(SESSION, rotated_at=NOW), NEXT)
+    assert not sessions.rotate(replace(SESSION, rotated_at=NOW), NEXT, since=SESSION.rotated_at)
     assert sessions.get(SESSION.id) == ended
     for secret in (SECRET, NEXT):
         assert sessions.find(secret, NOW, GRACE) is None
@@ -139,9 +139,20 @@ def test_nothing_revives_an_ended_session(sessions: SqlSessions) -> None:
 def test_only_end_ends_a_session(sessions: SqlSessions) -> None:
     """Or its grants would outlive it."""
     sessions.add(SESSION, SECRET)
-    for write in (sessions.save, lambda record: sessions.rotate(record, NEXT)):
-        write(replace(SESSION, ended_at=NOW))
-        assert sessions.get(SESSION.id) == SESSION
+    ended = replace(SESSION, ended_at=NOW)
+    sessions.save(ended)
+    assert sessions.get(SESSION.id) == SESSION
+    assert sessions.rotate(ended, NEXT, since=SESSION.rotated_at)
+    assert sessions.get(SESSION.id) == SESSION
+
+
+def test_of_fifty_rotations_at_once_one_replaces_the_secret(sessions: SqlSessions) -> None:
+    sessions.add(SESSION, SECRET)
+    rotated = replace(SESSION, rotated_at=NOW + MINUTE)
+    done = race(lambda n: sessions.rotate(rotated, digest(f"new {n}"), since=SESSION.rotated_at))
+    assert sorted(done) == [False] * (len(done) - 1) + [True]
+    assert sessions.find(SECRET, NOW + MINUTE, GRACE) == rotated
+    assert sessions.find(digest(f"new {done.index(True)}"), NOW + MINUTE, GRACE) == rotated
 
 
 def test_end_revokes_the_live_grants_made_from_it(sessions: SqlSessions, grants: SqlGrants) -> None:
