@@ -169,10 +169,22 @@ class ClientChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PageRefused(Event):
+    """A person saw an error page; the support code on it leads here."""
+
+    WEIGHT: ClassVar[str] = "batch"
+    support_code: str
+    method: str
+    path: str
+    error: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFailed(Event):
     """An exception that nobody expected. The person got the support code, nothing else."""
 
-    WEIGHT: ClassVar[str] = "none"
+    WEIGHT: ClassVar[str] = "batch"
     support_code: str
     method: str
     path: str

@@ -25,6 +25,7 @@ from babel.messages.pofile import read_po, write_po
 ROOT = Path(__file__).resolve().parents[1]
 MAPPING = ROOT / "scripts" / "babel.cfg"
 CATALOGUES = ROOT / "themes" / "default" / "translations"
+SOURCES = ("idp", "themes/default")
 KEYWORDS = {"_": None, "N_": None, "gettext": None, "ngettext": (1, 2)}
 PLACEHOLDER = re.compile(r"%\((\w+)\)([sd])")
 
@@ -50,17 +51,10 @@ def extract() -> list[MessageId]:
     with MAPPING.open(encoding="utf-8") as file:
         methods, options = parse_mapping_cfg(file)
     found: set[MessageId] = set()
-    for folder in ("idp", "themes/default"):
-        for _, _, message, _, _ in extract_from_dir(
-            ROOT / folder, [(_under(p, folder), m) for p, m in methods if p.startswith(folder)],
-            {_under(p, folder): o for p, o in options.items()}, keywords=KEYWORDS,
-        ):  # fmt: skip
-            found.add(message if isinstance(message, str) else tuple(message))
+    for folder in SOURCES:
+        for _, _, text, _, _ in extract_from_dir(ROOT / folder, methods, options, KEYWORDS):
+            found.add(text if isinstance(text, str) else tuple(text))
     return sorted(found, key=_sort_key)
-
-
-def _under(pattern: str, folder: str) -> str:
-    return pattern.removeprefix(folder + "/")
 
 
 def _sort_key(message: MessageId) -> tuple[str, ...]:
@@ -79,8 +73,7 @@ def updated(po: Path, language: str, texts: list[MessageId]) -> StableCatalog:
     new = StableCatalog(locale=language, header_comment="", fuzzy=False)
     for text in texts:
         known = old.get(text if isinstance(text, str) else text[0])
-        same = known is not None and known.id == text
-        if known is not None and same:
+        if known is not None and known.id == text:
             new.add(text, known.string, flags=known.flags, user_comments=known.user_comments)
         else:
             new.add(text)
@@ -90,7 +83,7 @@ def updated(po: Path, language: str, texts: list[MessageId]) -> StableCatalog:
 def as_po(catalogue: Catalog) -> bytes:
     file = io.BytesIO()
     write_po(file, catalogue, no_location=True, sort_output=True, width=100)
-    return file.getvalue()
+    return file.getvalue().lstrip(b"\n")  # write_po leaves a line for the empty comment
 
 
 def as_mo(catalogue: Catalog) -> bytes:

@@ -43,9 +43,7 @@ class Provider:
         return time() + self.advanced
 
     def advance(self, seconds: float) -> None:
-        answer = requests.post(
-            self.described["clock_url"], json={"advance": seconds}, timeout=10
-        )
+        answer = requests.post(self.described["clock_url"], json={"advance": seconds}, timeout=10)
         answer.raise_for_status()
         self.advanced += seconds
 

@@ -343,9 +343,7 @@ def _obtain(config: pytest.Config) -> Shared:
     if worker_input is not None:
         return Shared(**worker_input["idp_services"])
     if os.environ.get("TEST_SERVICES") == "off":
-        problem = (
-            "this test needs a server, and TEST_SERVICES=off: unset it, or run `make test`"
-        )
+        problem = "this test needs a server, and TEST_SERVICES=off: unset it, or run `make test`"
         return Shared(problems={"postgres": problem, "redis": problem})
     stack = ExitStack()
     config.add_cleanup(stack.close)

@@ -120,6 +120,9 @@ class RelyingParty:
         """Take the provider's answer, once; then go on with what it was asked for."""
         state = request.args.get("state")
         began = self.provider.framework.get_state_data(session, state)
+        if began is None and g.user:  # Back, or a second tab: nothing is taken from the answer
+            flash("You were signed in already.")
+            return go_home()
         if began is None:
             raise OAuthError("mismatching_state", "The answer carries an unknown state.")
         try:

@@ -4,7 +4,6 @@ The page says what to do next and carries a support code; the cause goes to the 
 """
 
 import json
-from datetime import datetime
 from uuid import uuid4
 
 from flask import Flask, Response, request
@@ -19,6 +18,7 @@ from idp.ports import Clock
 from idp.web.theme import Theme, page
 
 RETRY = N_("Try again. If it happens again, ask for help and quote the support code.")
+LONGEST_PATH = 256
 TITLE = N_("This did not work")
 HTTP_TEXTS = {
     400: (N_("Your browser sent something that cannot be read."), RETRY),
@@ -52,19 +52,31 @@ def wants_json() -> bool:
 
 
 def install(app: Flask, theme: Theme, bus: events.Bus, clock: Clock) -> None:
+    def record(error: IdpError) -> str:
+        """The support code of this refusal, by which the audit trail has its cause."""
+        code = support_code(uuid4().hex)
+        bus.emit(
+            events.PageRefused(
+                at=clock(),
+                support_code=code,
+                method=request.method,
+                path=request.path[:LONGEST_PATH],
+                error=error.code,
+                reason=error.detail or error.public,
+            )
+        )
+        return code
+
     @app.errorhandler(IdpError)
     def refused(error: IdpError) -> Response:
-        return show(theme, error, clock())
+        return show(theme, error, record(error))
 
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         status = error.code or 500
         message, action = HTTP_TEXTS.get(status, (N_("Something went wrong."), RETRY))
-        answer = show(
-            theme,
-            PageError("http_error", message, action=action, status=status),
-            clock(),
-        )
+        refusal = PageError("http_error", message, action=action, status=status)
+        answer = show(theme, refusal, record(refusal))
         for name, value in error.get_headers():
             if name in {"Allow", "Retry-After"}:
                 answer.headers[name] = value
@@ -85,12 +97,11 @@ def install(app: Flask, theme: Theme, bus: events.Bus, clock: Clock) -> None:
         error = PageError(
             "server_error", N_("Something went wrong here."), action=RETRY, status=500
         )
-        return show(theme, error, clock(), code)
+        return show(theme, error, code)
 
 
-def show(theme: Theme, error: IdpError, now: datetime, code: str | None = None) -> Response:
+def show(theme: Theme, error: IdpError, code: str) -> Response:
     """An error as a page, or as JSON for those who asked for it."""
-    code = code or support_code(uuid4().hex)
     headers = {}
     if isinstance(error, Busy):
         headers["Retry-After"] = str(int(error.retry_after.total_seconds()))

@@ -24,6 +24,7 @@ Endpoint = Callable[[Request], Response]
 Observe = Callable[[str, int, float], None]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 
+HSTS = "max-age=63072000; includeSubDomains"
 _SECURITY = (
     ("X-Content-Type-Options", "nosniff"),
     ("Cross-Origin-Resource-Policy", "cross-origin"),
@@ -76,7 +77,7 @@ class Machine:
         self._observe = observe
         self._bus = bus
         self._clock = clock
-        hsts = (("Strict-Transport-Security", "max-age=63072000; includeSubDomains"),)
+        hsts = (("Strict-Transport-Security", HSTS),)
         self._security = (*_SECURITY, *(hsts if secure else ()))
 
     def __call__(

@@ -39,6 +39,7 @@ class PageServices:
 
 def create_pages(settings: Settings, services: PageServices) -> Flask:
     app = Flask("idp", static_folder=None, template_folder=None)
+    app.url_map.merge_slashes = False  # the router's redirects are made from the Host header
     app.config["MAX_CONTENT_LENGTH"] = settings.server.max_body
     app.config["MAX_FORM_MEMORY_SIZE"] = settings.server.max_body
     app.config["MAX_FORM_PARTS"] = 100
@@ -54,7 +55,7 @@ def create_pages(settings: Settings, services: PageServices) -> Flask:
     theme.install(app, looks, cookies)
     errors.install(app, looks, services.bus, services.clock)
     limiter = Limiter(
-        visitor.address, app=app, storage_uri=services.limits_storage, strategy="fixed-window"
+        lambda: visitor.address() or "unknown", app=app, storage_uri=services.limits_storage, strategy="fixed-window"
     )
     login.install(
         app,

@@ -16,6 +16,7 @@ from werkzeug.wrappers import Response
 from idp.errors import PageError
 from idp.factors.base import N_
 from idp.oidc.client import origin
+from idp.web.machine import HSTS
 
 CSP = {
     "default-src": "'none'",
@@ -38,14 +39,13 @@ PERMISSIONS = {
 
 def protect(app: Flask, issuer: str) -> None:
     """Headers on every response, errors included. Registered first, so it runs last."""
-    app.after_request(_finish)
     secure = issuer.startswith("https://")
+    app.after_request(_hsts if secure else _finish)
     Talisman(
         app,
         force_https=False,
         session_cookie_secure=secure,
-        strict_transport_security=secure,
-        strict_transport_security_max_age=63072000,
+        strict_transport_security=False,  # it would believe X-Forwarded-Proto; we know the issuer
         frame_options="DENY",
         referrer_policy="same-origin",
         content_security_policy=CSP,
@@ -57,6 +57,11 @@ def protect(app: Flask, issuer: str) -> None:
 def send_to(uri: str) -> None:
     """Let the forms of this page end at `uri`: browsers check redirects after a form too."""
     g.form_action = origin(uri)
+
+
+def _hsts(response: Response) -> Response:
+    response.headers["Strict-Transport-Security"] = HSTS
+    return _finish(response)
 
 
 def _finish(response: Response) -> Response:

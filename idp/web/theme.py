@@ -7,10 +7,12 @@ from the default. Languages are those that have a catalogue.
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from babel import Locale
 from flask import Flask, Response, abort, g, render_template, request, send_from_directory
@@ -46,8 +48,9 @@ class Theme:
         """The first `static` folder that has this file, never outside it."""
         for folder in self.folders:
             root = (folder / "static").resolve()
-            if (root / path).resolve().is_relative_to(root) and (root / path).is_file():
-                return root
+            with suppress(OSError, ValueError):  # a name too long, or with a NUL, is no file
+                if (root / path).resolve().is_relative_to(root) and (root / path).is_file():
+                    return root
         return None
 
     def static_url(self, path: str) -> str:
@@ -83,7 +86,8 @@ def install(app: Flask, theme: Theme, cookies: Cookies) -> None:
         app,
         default_locale=theme.default_locale,
         default_translation_directories=os.pathsep.join(
-            str(folder / "translations") for folder in theme.folders
+            str(folder / "translations")
+            for folder in reversed(theme.folders)  # later ones win
         ).replace(os.pathsep, ";"),
         locale_selector=lambda: _select(theme, cookies),
     )
@@ -137,9 +141,14 @@ def shown(client: Client) -> Mapping[str, Any]:
         "name": client.name,
         "client_id": client.client_id,
         "logo": logo,
-        "policy_uri": client.policy_uri,
-        "tos_uri": client.tos_uri,
+        "policy_uri": _web_link(client.policy_uri),
+        "tos_uri": _web_link(client.tos_uri),
     }
+
+
+def _web_link(uri: str | None) -> str | None:
+    """Only what a browser opens as a page: never `javascript:` or `data:`."""
+    return uri if (uri or "").startswith(("https://", "http://")) else None
 
 
 def factor_template(app: Flask, factor: str) -> str:
@@ -158,19 +167,21 @@ def _select(theme: Theme, cookies: Cookies) -> str:
     """The person's choice, then the request's `ui_locales`, then the browser's."""
     wanted = [request.args.get("lang", ""), cookies.read(request, cookies.language) or ""]
     wanted += list(g.get("ui_locales", ()))
+    wanted += [tag for tag, quality in request.accept_languages if quality > 0]
     for tag in wanted:
         language = tag.replace("_", "-").split("-")[0].lower()
         if language in theme.locales:
             return language
-    return request.accept_languages.best_match(theme.locales, theme.default_locale) or "en"
+    return theme.default_locale
 
 
 def _languages(theme: Theme, current: str) -> list[dict[str, Any]]:
+    others = [pair for pair in request.args.items(multi=True) if pair[0] != "lang"]
     return [
         {
             "code": code,
             "name": (Locale.parse(code).get_display_name(code) or code).capitalize(),
-            "url": f"?lang={code}",
+            "url": "?" + urlencode([*others, ("lang", code)]),
             "current": code == current,
         }
         for code in theme.locales

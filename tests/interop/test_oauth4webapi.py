@@ -41,9 +41,7 @@ def test_a_native_client_signs_ana_in_with_two_factors(
     assert native["userinfo"]["sub"] == claims["sub"]
 
 
-def test_the_access_token_is_an_rfc_9068_jwt(
-    running: Provider, native: Mapping[str, Any]
-) -> None:
+def test_the_access_token_is_an_rfc_9068_jwt(running: Provider, native: Mapping[str, Any]) -> None:
     token = native["access_token"]
     assert token["iss"] == running.issuer
     assert token["sub"] == running.user("ana")["sub"]

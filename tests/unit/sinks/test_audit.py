@@ -93,8 +93,13 @@ def test_weights_of_all_events() -> None:
         sink(sample(kind))
     now = {r.event for r in trail.rows}
     sink.flush()
-    assert {r.event for r in trail.rows} - now == {"token_issued", "token_refused"}
-    none = {"interaction_started", "token_introspected", "user_info_served", "request_failed"}
+    assert {r.event for r in trail.rows} - now == {
+        "token_issued",
+        "token_refused",
+        "page_refused",
+        "request_failed",
+    }
+    none = {"interaction_started", "token_introspected", "user_info_served"}
     assert len(trail.rows) == len(leaves()) - len(none)
     assert not none & {r.event for r in trail.rows}
     sink.close()

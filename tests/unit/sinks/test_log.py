@@ -59,6 +59,7 @@ def test_severities(capsys: pytest.CaptureFixture[str]) -> None:
         "interaction_started",
         "token_issued",
         "token_refused",
+        "page_refused",
         "token_introspected",
         "user_info_served",
     }

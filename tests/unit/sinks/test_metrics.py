@@ -67,12 +67,13 @@ def test_events_and_their_counters() -> None:
                     "keys_rotated",
                     "user_changed",
                     "client_changed",
+                    "page_refused",
                     "request_failed",
                 )
             ),
         ]
     )
-    assert len(leaves()) == 21
+    assert len(leaves()) == 22
 
 
 def test_no_user_or_client_becomes_a_label() -> None:
