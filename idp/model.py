@@ -162,6 +162,8 @@ class Interaction:
     pending: Pending | None = None
     chosen: str | None = None  # the factor picked by "another way"
     failures: int = 0
+    notice: str | None = None  # what was wrong with the last answer, until the next is taken
+    retry_at: datetime | None = None
     session_id: str | None = None  # the session it started from
     fresh_user: bool = False  # the person asked to use another account
 

@@ -46,7 +46,7 @@ class Attempts(Protocol):
     """Failures per subject and factor. Counted before the check, in one atomic statement."""
 
     def count(self, subject: str, factor: str, now: datetime) -> Attempt: ...
-    def forgive(self, subject: str, factor: str, now: datetime) -> None: ...  # nobody looked
+    def forgive(self, subject: str, factor: str) -> None: ...  # nobody looked
     def reset(self, subject: str, factor: str) -> None: ...
 
 

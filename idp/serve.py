@@ -4,11 +4,13 @@ The master loads what workers share; each worker opens its own connections.
 """
 
 import contextlib
-import ctypes
 import gc
 import socket
+import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from granian.constants import Interfaces
 from granian.http import HTTP1Settings
@@ -22,7 +24,7 @@ from idp.sinks import log
 from idp.storage.open import schema_current, upgrade
 from idp.web.wsgi import Door
 
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8  # malloc.h
+READY_WITHIN = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,6 @@ class Listener:
 def serve(settings: Settings, *, upgrade_first: bool) -> None:
     """Run until SIGTERM or SIGINT. Raises ConfigError before anything listens."""
     log.configure(settings.log.level)
-    return_freed_memory()
     if upgrade_first or (not settings.storage.database_url and not schema_current(settings)):
         upgrade(settings)
     if settings.server.workers > 1 and not settings.storage.database_url and not settings.dev:
@@ -71,18 +72,6 @@ def require_free(listener: Listener) -> None:
         ) from None
 
 
-def return_freed_memory() -> None:
-    """Let glibc give large freed blocks back to the system.
-
-    Every password hash takes 19 MiB for some milliseconds; with glibc's adaptive threshold the
-    first one makes all later ones stay in the heap of the thread that made them.
-    """
-    with contextlib.suppress(OSError, AttributeError):
-        libc = ctypes.CDLL(None)
-        libc.mallopt(M_MMAP_THRESHOLD, 256 * 1024)
-        libc.mallopt(M_ARENA_MAX, 2)
-
-
 def run_workers(
     load: Callable[[], App], listener: Listener, on_ready: Callable[[], None] | None = None
 ) -> None:
@@ -110,7 +99,25 @@ def run_workers(
     def loaded(*_: object) -> Door:
         app = load()
         if on_ready is not None:
-            on_ready()  # the socket listens already: what is sent now is answered
+            threading.Thread(
+                target=_announce, args=(listener.host, listener.port, on_ready), daemon=True
+            ).start()
         return app.wsgi
 
     server.serve(target_loader=loaded, wrap_loader=False)
+
+
+def _announce(host: str, port: int, on_ready: Callable[[], None]) -> None:
+    """In the worker: the listener accepts only after the application is loaded."""
+    request = b"GET /jwks HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    deadline = time.monotonic() + READY_WITHIN.total_seconds()
+    while time.monotonic() < deadline:
+        with (
+            contextlib.suppress(OSError),
+            socket.create_connection((host, port), timeout=1) as connection,
+        ):
+            connection.sendall(request)
+            if connection.recv(16).startswith(b"HTTP/1.1 "):
+                on_ready()
+                return
+        time.sleep(0.01)

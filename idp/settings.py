@@ -64,8 +64,8 @@ class Server(Section):
     """Port to listen on."""
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes. More than one needs PostgreSQL and Redis in production."""
-    threads: int = Field(default=8, ge=1, le=256)
-    """Threads of one worker that run requests."""
+    threads: int = Field(default=32, ge=1, le=256)
+    """Most requests that one worker runs at the same time."""
     management_host: str = "127.0.0.1"
     """Address of the management listener (/metrics, /health). Keep it private."""
     management_port: int = Field(default=9000, ge=0, le=65535)

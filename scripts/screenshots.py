@@ -24,7 +24,7 @@ from tests.live import Provider, provider
 
 FOLDER = Path(__file__).parents[1] / "docs" / "images"
 LARGEST = 150_000  # bytes
-DESKTOP = {"width": 560, "height": 700}
+DESKTOP = {"width": 510, "height": 670}
 PHONE = {"width": 375, "height": 700}
 BRAND = {"IDP_WEB__BRAND": "Example Accounts"}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
@@ -62,7 +62,7 @@ def take_all(browser: Browser, running: Provider, folder: Path) -> None:
         shown.goto(authorize(running))
         take(shown, folder / "login-dark.png")
     with page(browser) as shown:
-        shown.goto(authorize(running, "web-post", "openid email offline_access"))
+        shown.goto(authorize(running, "web-post", "openid email"))
         sign_in(shown, running, "ben")
         shown.get_by_role("button", name="Allow").wait_for()
         take(shown, folder / "consent.png")

@@ -65,7 +65,9 @@ def keep() -> None:
     import sys
 
     user, stop, folder, *command = sys.argv[1:]
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    # Only noted: an exception inside `poll` would leave its lock taken, and `wait` without end.
+    told: list[int] = []
+    signal.signal(signal.SIGTERM, lambda number, _: told.append(number))
     service = subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -75,7 +77,7 @@ def keep() -> None:
         extra_groups=[] if user else None,
     )
     try:
-        while not select.select([sys.stdin], [], [], 0.1)[0]:
+        while not told and not select.select([sys.stdin], [], [], 0.1)[0]:
             if service.poll() is not None:
                 sys.exit(1)  # the folder stays: its log says why
         sys.exit()

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from idp import __version__
+from idp.cli.memory import tune
 from idp.errors import ConfigError, IdpError
 
 COMMANDS = {
@@ -76,6 +77,7 @@ def group(ctx: click.Context, config_file: Path | None) -> None:
 
 def main() -> None:
     """The entry point. Every expected error is one line, without traceback."""
+    tune(sys.orig_argv)
     try:
         sys.exit(group(prog_name="idp", standalone_mode=False) or 0)
     except click.exceptions.Exit as stop:

@@ -1,6 +1,7 @@
 """Run the provider in one process tree with throw-away state, and say how to use it."""
 
 import json
+import multiprocessing
 import secrets
 import shutil
 import socket
@@ -16,7 +17,7 @@ from idp.dev.tools import Tools
 from idp.errors import ConfigError
 from idp.operate.clients import ClientAdmin
 from idp.operate.users import UserAdmin
-from idp.serve import Listener, return_freed_memory, run_workers
+from idp.serve import Listener, run_workers
 from idp.settings import Settings
 from idp.sinks import log
 from idp.storage.open import upgrade
@@ -34,7 +35,6 @@ def run(
     relying_party: str,
 ) -> None:
     """Serve until interrupted. A temporary state folder is removed at the end."""
-    return_freed_memory()
     port = _free_port(port)
     folder = state or Path(tempfile.mkdtemp(prefix="idp-dev-"))
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,7 +43,7 @@ def run(
             config_file, issuer=f"http://localhost:{port}", dev=True, state_dir=folder
         )
         log.configure(settings.log.level)
-        described = _seed(settings, folder, relying_party)
+        described = _seeded(settings, folder, relying_party)
         tools = Tools()
 
         def load() -> App:
@@ -57,6 +57,26 @@ def run(
     finally:
         if state is None:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _seeded(settings: Settings, folder: Path, relying_party: str) -> Mapping[str, Any]:
+    """Seed in a process of its own: what hashing and migrating leave in memory goes with it."""
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe(duplex=False)
+
+    def work() -> None:
+        theirs.send(_seed(settings, folder, relying_party))
+
+    process = context.Process(target=work)
+    process.start()
+    theirs.close()
+    try:
+        found: Mapping[str, Any] = ours.recv()
+    except EOFError:
+        raise ConfigError("the development state could not be made; the log says why") from None
+    finally:
+        process.join()
+    return found
 
 
 def _seed(settings: Settings, folder: Path, relying_party: str) -> Mapping[str, Any]:

@@ -48,8 +48,9 @@ class PasswordSettings(BaseModel):
     """Shortest password, in characters. 15 where it can be the only factor is better."""
     hash_slots: int = Setting(default=0, ge=0)
     """Passwords hashed at the same time by one worker; 0: one per core."""
-    hash_queue: int = Setting(default=50, ge=0)
-    """Sign-ins that may wait for a slot; the next one is told to come back."""
+    hash_admitted: int = Setting(default=24, ge=1)
+    """Sign-ins that may hash or wait for a slot at once in one worker; the next one is told to
+    come back. Keep it below `server.threads`, so that tokens are served meanwhile."""
 
 
 class Password:
@@ -70,7 +71,7 @@ class Password:
             type=Type.ID,
         )
         slots = self._settings.hash_slots or os.cpu_count() or 1
-        self._slots = _Slots(slots, slots + self._settings.hash_queue)
+        self._slots = _Slots(slots, max(slots, self._settings.hash_admitted))
         self._decoy = self._hasher.hash(uuid4().hex)
 
     def available(self, ctx: Context) -> Available:

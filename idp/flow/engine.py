@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from idp import events
 from idp.errors import Busy, PageError, cause
@@ -25,7 +26,7 @@ from idp.flow.policy import (
     outstanding,
 )
 from idp.flow.requirements import requirements
-from idp.flow.steps import Asked, Choice, Done, Refused, Step, Visit, with_error
+from idp.flow.steps import Asked, Choice, Done, Refused, Step, Visit
 from idp.model import (
     Achieved,
     Authenticator,
@@ -36,6 +37,7 @@ from idp.model import (
 )
 from idp.ports import Attempts, Authenticators, Clock, Ephemeral, Messenger, Users
 
+QUIET: dict[str, Any] = {"notice": None, "retry_at": None}
 WRONG = N_("That did not match. Check what you typed and try again.")
 WAIT = N_("Too many attempts. Wait a moment, then try again.")
 BROKEN = N_("This way of signing in does not work right now. Try another way, or try again later.")
@@ -81,11 +83,7 @@ class Engine:
         held = self._held(user)
         result = self._outstanding(visit, user, held, now)
         if isinstance(result, Ask):
-            names = tuple(
-                name
-                for name in result.factors
-                if user is not None or self._factors[name].identifies
-            )
+            names = self._askable(result, user)
             if names:
                 return self._ask(visit, user, held, names, now)
             return Refused(visit.stored, "server_error", "the first step identifies nobody", user)
@@ -95,6 +93,28 @@ class Engine:
         if visit.request.hint_sub not in (None, user.id):
             return Refused(visit.stored, "login_required", "another user than id_token_hint", user)
         return Done(visit.stored, user, self._named(result))
+
+    def opening(self, visit: Visit) -> Interaction:
+        """The new interaction with its first question, so that one write stores both. A question
+        that sends a message waits until it is shown."""
+        user, now = self._user(visit), self._clock()
+        held = self._held(user)
+        result = self._outstanding(visit, user, held, now)
+        names = self._askable(result, user) if isinstance(result, Ask) else ()
+        if not names:
+            return visit.interaction
+        ctx = self._context(visit, user, _only(held, names[0]), now)
+        challenge = self._factors[names[0]].begin(ctx)
+        if challenge.send is not None:
+            return visit.interaction
+        pending = Pending(names[0], challenge.public, challenge.private, now)
+        return replace(visit.interaction, pending=pending)
+
+    def _askable(self, ask: Ask, user: User | None) -> tuple[str, ...]:
+        """While nobody is known, only what identifies somebody can be asked."""
+        return tuple(
+            name for name in ask.factors if user is not None or self._factors[name].identifies
+        )
 
     def reached(self, visit: Visit) -> Done | None:
         """Whether everything already holds, without asking anything of anybody."""
@@ -134,7 +154,7 @@ class Engine:
         now = self._clock()
         pending = visit.interaction.pending
         if pending is None or pending.factor != factor_name or factor_name not in self._factors:
-            return with_error(self.step(visit), STALE)
+            return self._moved(visit, replace(visit.interaction, notice=STALE))
         factor = self._factors[factor_name]
         user, typed = self._claimed(visit, factor, answer)
         attempt = self._attempts.count(_subject(user, typed), factor_name, now)
@@ -142,8 +162,7 @@ class Engine:
             self._emit(
                 events.AttemptRefused, visit, user, factor=factor_name, failures=attempt.failures
             )
-            wait = attempt.retry_at - now
-            return with_error(self._retry(visit, typed), WAIT, max(wait, timedelta(seconds=1)))
+            return self._retry(visit, typed, WAIT, attempt.retry_at)
         ctx = self._context(visit, user, self._of(user, factor_name), now)
         try:
             proven = self._verify(factor, ctx, _challenge(pending), answer)
@@ -151,18 +170,19 @@ class Engine:
             self._emit(
                 events.FactorRejected, visit, user, factor=factor_name, reason=refusal.detail
             )
-            return with_error(self._retry(visit, typed), WRONG)
+            return self._retry(visit, typed, WRONG)
         except Busy:
-            self._attempts.forgive(_subject(user, typed), factor_name, now)
+            self._attempts.forgive(_subject(user, typed), factor_name)
             raise
         except Exception as problem:  # noqa: BLE001 - any exception of a plugin is a refusal
             self._emit(events.FactorFailed, visit, user, factor=factor_name, cause=cause(problem))
-            return with_error(self._retry(visit, typed), BROKEN)
+            return self._retry(visit, typed, BROKEN)
         return self._accept(visit, user, factor, proven, now)
 
     def choose(self, visit: Visit, factor_name: str) -> Step:
         """Another way: prefer this factor, if the policy allows it here."""
-        return self._moved(visit, replace(visit.interaction, chosen=factor_name, pending=None))
+        chosen = replace(visit.interaction, chosen=factor_name, pending=None, **QUIET)
+        return self._moved(visit, chosen)
 
     def restart(self, visit: Visit) -> Step:
         """Not you? Forget who was signing in and everything proven in this interaction."""
@@ -174,6 +194,7 @@ class Engine:
             pending=None,
             chosen=None,
             fresh_user=True,
+            **QUIET,
         )
         return self._moved(visit, cleared)
 
@@ -189,7 +210,7 @@ class Engine:
             self._emit(
                 events.FactorFailed, visit, user, factor=factor.name, cause="proof of another user"
             )
-            return with_error(self.step(visit), BROKEN)
+            return self._retry(visit, None, BROKEN)
         self._authenticators.save(replace(proven, last_used_at=now))
         self._attempts.reset(_subject(user, None), factor.name)
         self._emit(events.FactorVerified, visit, user, factor=factor.name)
@@ -201,8 +222,11 @@ class Engine:
                 user_id=user.id,
                 identifier=user.username,
                 achieved=(*visit.interaction.achieved, proof),
+                # A clock that went back must not make a proof older than the question.
+                created_at=min(visit.interaction.created_at, now),
                 pending=None,
                 chosen=None,
+                **QUIET,
             ),
         )
 
@@ -224,9 +248,15 @@ class Engine:
             )
         return self.step(replace(visit, stored=stored))
 
-    def _retry(self, visit: Visit, typed: str | None) -> Step:
+    def _retry(
+        self, visit: Visit, typed: str | None, notice: str, retry_at: datetime | None = None
+    ) -> Step:
+        """The same question again. The notice stays with the interaction, so that the page that
+        shows it can be reloaded and gone back to."""
         interaction = visit.interaction
-        after = replace(interaction, failures=interaction.failures + 1)
+        after = replace(
+            interaction, failures=interaction.failures + 1, notice=notice, retry_at=retry_at
+        )
         if interaction.user_id is None and typed is not None:
             after = replace(after, identifier=typed[:256])
         return self._moved(visit, after)
@@ -257,7 +287,10 @@ class Engine:
                 self._messenger.send(challenge.send)
         others = tuple(Choice(n, self._factors[n].label) for n in names if n != name)
         username = user.username if user is not None else interaction.identifier
-        return Asked(stored, name, challenge, others, username)
+        wait = None if interaction.retry_at is None else interaction.retry_at - now
+        if wait is not None and wait <= timedelta(0):
+            return Asked(stored, name, challenge, others, username)
+        return Asked(stored, name, challenge, others, username, interaction.notice, wait)
 
     def _begun(
         self,
@@ -312,7 +345,7 @@ class Engine:
         session = visit.session
         if user is None or session is None or session.user_id != user.id:
             return visit.interaction.achieved
-        if visit.interaction.fresh_user:
+        if visit.interaction.fresh_user or "login" in visit.request.prompts:
             return visit.interaction.achieved
         return (*visit.interaction.achieved, *session.achieved)
 

@@ -1,6 +1,6 @@
 """What the engine answers with, and what a request brings to it: values, no behaviour."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from idp.factors.base import Challenge
@@ -65,10 +65,3 @@ class Visit:
     @property
     def interaction(self) -> Interaction:
         return self.stored.interaction
-
-
-def with_error(step: Step, error: str, retry_after: timedelta | None = None) -> Step:
-    """The same question, with what was wrong with the answer to it."""
-    if isinstance(step, Asked):
-        return replace(step, error=error, retry_after=retry_after)
-    return step

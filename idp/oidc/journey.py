@@ -123,7 +123,7 @@ class Journey:
             return self._complete(visit, done, browser)
         if "none" in request.prompts:
             return self._silent(visit, done)
-        self._interactions.add(interaction)
+        self._interactions.add(self._engine.opening(visit))
         self._bus.emit(
             events.InteractionStarted(
                 at=interaction.created_at,

@@ -167,10 +167,18 @@ def _ring(keys: Sequence[SigningKey], now: datetime) -> Ring:
 def _signing(
     loaded: Sequence[tuple[SigningKey, Key]], now: datetime
 ) -> Mapping[str, tuple[str, Key]]:
-    """The oldest active key that is not retired; so a crash between two writes changes nothing."""
+    """The oldest active key that is not retired; so a crash between two writes changes nothing.
+
+    Where none is active yet, because the clock was set back, the first that is published signs:
+    verifiers have it, and the time of a key's beginning protects nobody.
+    """
     signing: dict[str, tuple[str, Key]] = {}
-    for key, jwk in sorted(loaded, key=lambda pair: (pair[0].active_at, pair[0].kid)):
+    order = sorted(loaded, key=lambda pair: (pair[0].active_at, pair[0].kid))
+    for key, jwk in order:
         if signs(key, now):
+            signing.setdefault(key.alg, (key.kid, jwk))
+    for key, jwk in order:
+        if key.retired_at is None or key.retired_at > now:
             signing.setdefault(key.alg, (key.kid, jwk))
     return signing
 

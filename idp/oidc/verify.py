@@ -9,6 +9,7 @@ import binascii
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from joserfc import jws
@@ -107,7 +108,7 @@ def _pick(jwks: Mapping[str, Any], alg: str, kid: object) -> Key:
     fitting = [key for key in keys if isinstance(key, dict) and _fits(key, alg, kid)]
     if len(fitting) != 1:
         raise InvalidJws("no key fits" if not fitting else "more than one key fits")
-    return _import(fitting[0], alg)
+    return _import(json.dumps(fitting[0], sort_keys=True, default=str), alg)
 
 
 def _fits(key: Mapping[str, Any], alg: str, kid: object) -> bool:
@@ -119,7 +120,10 @@ def _fits(key: Mapping[str, Any], alg: str, kid: object) -> bool:
     return key.get("kty") == kty and (crv is None or key.get("crv") == crv)
 
 
-def _import(material: Mapping[str, Any], alg: str) -> Key:
+@lru_cache(maxsize=256)
+def _import(encoded: str, alg: str) -> Key:
+    """The key of a JWK, remembered by its content: reading a point or modulus is slow."""
+    material = json.loads(encoded)
     try:
         key: Key = _KEY_TYPES[material["kty"]].import_key(dict(material))
         if isinstance(key, RSAKey):

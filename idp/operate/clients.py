@@ -111,6 +111,10 @@ def check(client: Client, acrs: tuple[str, ...]) -> None:
         client.jwks or client.jwks_uri
     ):
         raise Refused("private_key_jwt needs jwks or jwks_uri")
+    for name in ("policy_uri", "tos_uri", "jwks_uri"):
+        uri = getattr(client, name)
+        if uri is not None and not uri.startswith(("https://", "http://")):
+            raise Refused(f"{name}: {uri!r} is not an https address")
     for uri in (*client.redirect_uris, *client.post_logout_redirect_uris):
         check_redirect_uri(uri, native=client.application_type == "native")
 

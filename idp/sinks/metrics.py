@@ -88,8 +88,8 @@ class Metrics:
             if len(self._answered) >= MAX_SERIES:
                 endpoint = OTHER
             inc = self._requests.labels(endpoint, str(status)).inc
-            self._answered[endpoint, status] = inc
             self._timed[endpoint] = self._seconds.labels(endpoint).observe
+            self._answered[endpoint, status] = inc  # last: another thread that finds it goes on
         inc()
         self._timed[endpoint](seconds)
 

@@ -45,14 +45,15 @@ class SqlAttempts:
         )
         self._reset = Command(database, attempt.delete().where(*row))
         fewer = attempt.c.failures - 1
-        free_at = bindparam("free_at", type_=Instant)
         self._forgive = Command(
             database,
             attempt.update()
             .where(*row, attempt.c.failures > 0)
             .values(
                 failures=fewer,
-                not_before=case((fewer <= FREE, free_at), else_=attempt.c.not_before),
+                not_before=case(
+                    (fewer <= FREE, literal(EPOCH, Instant)), else_=attempt.c.not_before
+                ),
             ),
         )
         now = bindparam("now", type_=BigInteger)
@@ -63,11 +64,18 @@ class SqlAttempts:
                 subject=bindparam("subject"),
                 factor=bindparam("factor"),
                 failures=1,
-                not_before=bindparam("free_at", type_=Instant),
+                not_before=literal(EPOCH, Instant),
             )
             .on_conflict_do_update(
                 index_elements=["subject", "factor"],
-                set_={"failures": next_failures, "not_before": now + _ladder(next_failures)},
+                set_={
+                    "failures": next_failures,
+                    # Free ones are free at once: another machine's clock may be behind ours.
+                    "not_before": case(
+                        (next_failures <= FREE, literal(EPOCH, Instant)),
+                        else_=now + _ladder(next_failures),
+                    ),
+                },
                 where=attempt.c.not_before <= bindparam("free_at", type_=Instant),
             )
             .returning(attempt.c.failures, attempt.c.not_before)
@@ -80,15 +88,16 @@ class SqlAttempts:
         values = {"free_at": now, "now": (now - EPOCH) // MICROSECOND}
         counted = self._count.one(**key, **values)
         if counted is not None:
-            return Attempt(True, *counted)
+            failures, not_before = counted
+            return Attempt(True, failures, max(not_before, now))
         refused = self._current.one(**key)
         failures, retry_at = (0, now) if refused is None else refused  # none: reset meanwhile
         return Attempt(False, failures, retry_at)
 
-    def forgive(self, subject: str, factor: str, now: datetime) -> None:
+    def forgive(self, subject: str, factor: str) -> None:
         """Take one count back: the server was too busy to look at the answer. A wait that other
         failures have earned stays."""
-        self._forgive.run(subject=subject, factor=factor, free_at=now)
+        self._forgive.run(subject=subject, factor=factor)
 
     def reset(self, subject: str, factor: str) -> None:
         self._reset.run(subject=subject, factor=factor)

@@ -7,8 +7,9 @@ run inside `write()`.
 
 import os
 import select
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -31,9 +32,19 @@ PRAGMAS: Final = (
 
 
 class Database:
-    """A pool of connections. Nothing is opened before the first use."""
+    """A pool of connections. Nothing is opened before the first use.
 
-    def __init__(self, url: str, *, password: str | None = None, pool_size: int = 10) -> None:
+    What is not `durable` survives a killed process and may lose its last moments with the power.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        password: str | None = None,
+        pool_size: int = 10,
+        durable: bool = True,
+    ) -> None:
         parsed = _parse(url, password)
         self.is_sqlite = parsed.get_backend_name() == "sqlite"
         if self.is_sqlite:
@@ -54,7 +65,8 @@ class Database:
             ),
         )
         if self.is_sqlite:
-            event.listen(self.engine, "connect", _set_pragmas)
+            pragmas = PRAGMAS if durable else (*PRAGMAS, "synchronous=NORMAL")
+            event.listen(self.engine, "connect", partial(_set_pragmas, pragmas))
         else:
             event.listen(self.engine, "checkout", _refuse_dead)
 
@@ -154,8 +166,8 @@ def _prepare_file(url: URL) -> None:
         raise ConfigError(f"the database {path} cannot be opened: {problem.strerror}") from None
 
 
-def _set_pragmas(connection: Any, _record: object) -> None:
-    for pragma in PRAGMAS:
+def _set_pragmas(pragmas: Sequence[str], connection: Any, _record: object) -> None:
+    for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}").close()
 
 

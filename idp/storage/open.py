@@ -43,8 +43,11 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         database.dispose()
         raise
 
+    passing = _database(settings, durable=False) if database.is_sqlite else database
+
     def close() -> None:
         database.dispose()
+        passing.dispose()
         if redis is not None:
             redis.close()
 
@@ -64,7 +67,7 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         consents=SqlConsents(database),
         signing_keys=SqlSigningKeys(database, sealer),
         server_secrets=SqlServerSecrets(database, sealer),
-        ephemeral=redis or SqlEphemeral(database, clock),
+        ephemeral=redis or SqlEphemeral(passing, clock, once_in=database),
         audit=SqlAuditTrail(database),
         close=close,
         healthy=healthy,
@@ -109,12 +112,13 @@ def reseal(settings: Settings) -> int:
         database.dispose()
 
 
-def _database(settings: Settings) -> Database:
+def _database(settings: Settings, *, durable: bool = True) -> Database:
     embedded = URL.create("sqlite", database=str(settings.state_dir / "idp.db"))
     return Database(
         settings.storage.database_url or embedded.render_as_string(),
         password=_plain(settings.database_password),
         pool_size=settings.storage.pool_size,
+        durable=durable,
     )
 
 

@@ -18,7 +18,11 @@ FIRST = b"1"  # where `incr` begins: a decimal, as Redis keeps it
 
 
 class SqlEphemeral:
-    def __init__(self, database: Database, clock: Clock) -> None:
+    """`once_in` holds what must not be forgotten with the power: that something was used."""
+
+    def __init__(
+        self, database: Database, clock: Clock, *, once_in: Database | None = None
+    ) -> None:
         self._clock = clock
         this = ephemeral.c.key == bindparam("k")
         now = bindparam("now", type_=Instant)
@@ -44,7 +48,7 @@ class SqlEphemeral:
             },
         )
         self._put = Command(database, put, columns)
-        self._once = Command(database, once.returning(ephemeral.c.key), columns)
+        self._once = Command(once_in or database, once.returning(ephemeral.c.key), columns)
         self._incr = Command(database, incr.returning(ephemeral.c.value), columns)
 
     def put(self, key: str, value: bytes, ttl: timedelta, *, expect: bytes | None = None) -> bool:

@@ -85,8 +85,7 @@ class Login:
         def moved() -> Outcome:
             """The next page by a GET of its own: Back and reload then send no form again."""
             outcome = act()
-            refused = isinstance(outcome, StepPage) and outcome.asked.error is not None
-            if isinstance(outcome, Answer) or refused or wants_json():
+            if isinstance(outcome, Answer) or wants_json():
                 return outcome
             return Started(interaction_id)
 
@@ -267,20 +266,13 @@ def install(
     login: Login,
     limit: Callable[[Callable[[str], AnyResponse]], Callable[..., Any]],
 ) -> None:
-    """`limit` bounds how many answers one address may send."""
+    """`limit` bounds how many answers one address may send; it keeps its count on a function."""
+
+    def submit(interaction_id: str) -> AnyResponse:
+        return login.submit(interaction_id)
+
     pages = Blueprint("login", __name__)
     pages.add_url_rule("/authorize", "authorize", login.authorize, methods=["GET", "POST"])
     pages.add_url_rule("/interaction/<interaction_id>", "show", login.show, methods=["GET"])
-    pages.add_url_rule(
-        "/interaction/<interaction_id>", "submit", limit(_plain(login.submit)), methods=["POST"]
-    )
+    pages.add_url_rule("/interaction/<interaction_id>", "submit", limit(submit), methods=["POST"])
     app.register_blueprint(pages)
-
-
-def _plain(method: Callable[[str], AnyResponse]) -> Callable[[str], AnyResponse]:
-    """A function of its own for a bound method: Flask-Limiter keeps its limits on the function."""
-
-    def submit(interaction_id: str) -> AnyResponse:
-        return method(interaction_id)
-
-    return submit

@@ -55,7 +55,10 @@ def create_pages(settings: Settings, services: PageServices) -> Flask:
     theme.install(app, looks, cookies)
     errors.install(app, looks, services.bus, services.clock)
     limiter = Limiter(
-        lambda: visitor.address() or "unknown", app=app, storage_uri=services.limits_storage, strategy="fixed-window"
+        lambda: visitor.address() or "unknown",
+        app=app,
+        storage_uri=services.limits_storage,
+        strategy="fixed-window",
     )
     login.install(
         app,

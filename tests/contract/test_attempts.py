@@ -61,7 +61,7 @@ def test_reset_forgets_one_pair(attempts: SqlAttempts) -> None:
 def test_what_nobody_looked_at_is_forgiven(attempts: SqlAttempts) -> None:
     for _ in range(5):
         attempts.count("käthe", "totp", NOW)
-    attempts.forgive("käthe", "totp", NOW)
+    attempts.forgive("käthe", "totp")
     assert attempts.count("käthe", "totp", NOW) == Attempt(True, 5, NOW + timedelta(seconds=30))
 
 
@@ -69,9 +69,9 @@ def test_forgiving_never_shortens_a_wait_that_was_earned(attempts: SqlAttempts) 
     now = NOW
     for _ in range(7):
         now = attempts.count("käthe", "totp", now).retry_at
-    attempts.forgive("käthe", "totp", NOW)
+    attempts.forgive("käthe", "totp")
     assert not attempts.count("käthe", "totp", now - MICROSECOND).allowed
-    attempts.forgive("nobody", "totp", NOW)
+    attempts.forgive("nobody", "totp")
     assert attempts.count("nobody", "totp", NOW).failures == 1
 
 

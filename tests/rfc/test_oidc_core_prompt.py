@@ -117,6 +117,13 @@ def test_consent_is_remembered_and_asked_for_what_is_new(house: House, browser: 
     assert 'name="decision"' in browser.authorize(more).text
 
 
+def test_consent_is_asked_again_when_the_request_says_so(house: House, browser: Browser) -> None:
+    browser.authorize(Request(client_id="web-post"))
+    browser.submit(decision="allow")
+    page = browser.authorize(Request(client_id="web-post", more={"prompt": "consent"}))
+    assert 'name="decision"' in page.text
+
+
 def test_id_token_hint_of_another_user(house: House, browser: Browser) -> None:
     request = Request(more={"id_token_hint": hint(house, "cyd")})
     page = browser.authorize(request)

@@ -161,7 +161,7 @@ def test_the_shortest_counts_characters(setting: dict[str, int], shortest: int) 
 
 @pytest.mark.parametrize("queue", [0, 1])
 def test_a_full_queue_says_busy_and_recovers(queue: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    password = Password({**CHEAP, "hash_slots": 1, "hash_queue": queue})
+    password = Password({**CHEAP, "hash_slots": 1, "hash_admitted": 1 + queue})
     inside, leave = threading.Event(), threading.Event()
     running: list[int] = []
 
