@@ -8,7 +8,7 @@ run inside `write()`.
 import os
 import select
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, cast
@@ -161,7 +161,10 @@ def _prepare_file(url: URL) -> None:
     path = Path(cast("str", url.database))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+        # Never opened when it is there: closing a file drops the locks that this process, by
+        # another connection, holds on it (POSIX), and SQLite would lose writes.
+        with suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
     except OSError as problem:
         raise ConfigError(f"the database {path} cannot be opened: {problem.strerror}") from None
 

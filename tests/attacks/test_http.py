@@ -1,6 +1,7 @@
 """Attacks on the surface: HD-05, HD-06, HD-09, HD-10."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -135,8 +136,12 @@ def test_hd_05_what_a_client_says_of_itself(house: House, place: str) -> None:
         scopes=("openid", XSS.replace(" ", "")),
         require_consent=True,
         logo_uri="https://evil.example/track.png",
-        policy_uri="javascript:alert(3)",
-        tos_uri="data:text/html,x",
+    )
+    # Registration refuses such addresses; a record from elsewhere must do no harm either.
+    evil = house.app.stores.clients.get("evil")
+    assert evil
+    house.app.stores.clients.save(
+        replace(evil, policy_uri="javascript:alert(3)", tos_uri="data:text/html,x")
     )
     browser = house.browser()
     request = Request(client_id="evil", scope="openid " + XSS.replace(" ", ""))

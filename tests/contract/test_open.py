@@ -1,6 +1,8 @@
 """From settings to stores, and new keys for old values."""
 
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import datetime
 from pathlib import Path
@@ -217,3 +219,24 @@ def test_reseal_without_the_old_key_says_so(tmp_path: Path) -> None:
 def test_every_sealed_column_is_known() -> None:
     names = {f"{table.name}.{column.name}" for table, column in sealed_columns()}
     assert names == {"authenticator.secret", "signing_key.private", "server_secret.value"}
+
+
+def test_a_second_opening_keeps_the_locks_of_the_first(tmp_path: Path) -> None:
+    """POSIX drops a process's locks on a file when it closes any descriptor of it: a second look
+    at the database must not let another process believe that it is alone."""
+    settings = _settings(tmp_path)
+    upgrade(settings)
+    held = open_stores(settings, clock)
+    held.users.add(PLAIN_USER)
+    open_stores(settings, clock).close()
+    alone = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); "
+        "c.execute('pragma journal_mode=wal'); c.execute('select count(*) from user').fetchone(); "
+        "c.close()"
+    )
+    subprocess.run(
+        [sys.executable, "-c", alone, str(tmp_path / "state" / "idp.db")], check=True, timeout=30
+    )
+    assert (tmp_path / "state" / "idp.db-wal").exists()
+    assert held.users.get(PLAIN_USER.id) == PLAIN_USER
+    held.close()

@@ -46,7 +46,9 @@ def test_the_wheel_brings_themes_translations_migrations_and_reference(tmp_path:
             process.stderr.close()
     reference = _run([idp, "config", "docs"], cwd=elsewhere)
     assert "issuer" in reference
-    upgraded = _run([idp, "db", "upgrade", "--json"], cwd=elsewhere)
+    config = elsewhere / "idp.toml"
+    config.write_text('issuer = "https://login.example.com"\n')
+    upgraded = _run([idp, "--config", str(config), "db", "upgrade", "--json"], cwd=elsewhere)
     assert json.loads(upgraded)
 
 
