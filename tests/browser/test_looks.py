@@ -18,6 +18,7 @@ SMALL = """
 
 
 def fits(page: Page) -> None:
+    page.wait_for_load_state()
     assert page.evaluate(OVERFLOW) <= 0, f"{page.url} scrolls sideways"
     assert page.evaluate(SMALL) == []
 
@@ -37,6 +38,7 @@ def test_a_phone_of_320_pixels_never_scrolls_sideways(
     fits(page)
     steps.give_code(page, person.code())
     steps.at_relying_party(page, running)
+    page.wait_for_load_state()  # without its style sheet any page is wide
     assert page.evaluate(OVERFLOW) <= 0
     page.goto(running.authorize_url("web-post"))
     steps.at(page, "Allow Partner application to use your account?")
