@@ -19,6 +19,7 @@ from granian.server import Server
 from idp.app import App, create_app
 from idp.caretaker import start_caretaker
 from idp.errors import ConfigError
+from idp.flow.threads import gather
 from idp.settings import Settings
 from idp.sinks import log
 from idp.storage.open import schema_current, upgrade
@@ -34,6 +35,7 @@ class Listener:
     workers: int
     threads: int
     log_level: str = "info"
+    one_core: bool = True
 
 
 def serve(settings: Settings, *, upgrade_first: bool) -> None:
@@ -49,6 +51,7 @@ def serve(settings: Settings, *, upgrade_first: bool) -> None:
         settings.server.workers,
         settings.server.threads,
         settings.log.level,
+        settings.server.one_core,
     )
     create_app(settings).close()
     require_free(listener)
@@ -97,6 +100,8 @@ def run_workers(
     )
 
     def loaded(*_: object) -> Door:
+        if listener.workers == 1 and listener.one_core:
+            gather()
         app = load()
         if on_ready is not None:
             threading.Thread(

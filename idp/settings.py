@@ -66,6 +66,9 @@ class Server(Section):
     """Worker processes. More than one needs PostgreSQL and Redis in production."""
     threads: int = Field(default=32, ge=1, le=256)
     """Most requests that one worker runs at the same time."""
+    one_core: bool = True
+    """A lone worker answers requests on one core and hashes on all: half the cost per request.
+    Several workers are left to the system. Switch it off where that core is needed otherwise."""
     management_host: str = "127.0.0.1"
     """Address of the management listener (/metrics, /health). Keep it private."""
     management_port: int = Field(default=9000, ge=0, le=65535)

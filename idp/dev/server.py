@@ -51,7 +51,9 @@ def run(
 
         run_workers(
             load,
-            Listener(HOST, port, 1, settings.server.threads, settings.log.level),
+            Listener(
+                HOST, port, 1, settings.server.threads, settings.log.level, settings.server.one_core
+            ),
             on_ready=lambda: _announce(described, as_json),
         )
     finally:

@@ -27,6 +27,7 @@ from idp.flow.policy import (
 )
 from idp.flow.requirements import requirements
 from idp.flow.steps import Asked, Choice, Done, Refused, Step, Visit
+from idp.flow.threads import spread
 from idp.model import (
     Achieved,
     Authenticator,
@@ -72,7 +73,9 @@ class Engine:
         self._clock = clock
         self._issuer = issuer
         self._timeout = factor_timeout
-        self._pool = ThreadPoolExecutor(max_workers=64, thread_name_prefix="factor")
+        self._pool = ThreadPoolExecutor(
+            max_workers=64, thread_name_prefix="factor", initializer=spread
+        )
 
     def step(self, visit: Visit) -> Step:
         """Where the interaction stands now: what to ask, or the end."""
