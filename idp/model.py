@@ -161,7 +161,6 @@ class Interaction:
     achieved: tuple[Achieved, ...] = ()
     pending: Pending | None = None
     chosen: str | None = None  # the factor picked by "another way"
-    failures: int = 0
     notice: str | None = None  # what was wrong with the last answer, until the next is taken
     retry_at: datetime | None = None
     session_id: str | None = None  # the session it started from

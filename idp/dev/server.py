@@ -14,7 +14,7 @@ from idp import settings as configuration
 from idp.app import App, create_app
 from idp.dev import seeds
 from idp.dev.tools import Tools
-from idp.errors import ConfigError
+from idp.errors import ConfigError, IdpError
 from idp.operate.clients import ClientAdmin
 from idp.operate.users import UserAdmin
 from idp.serve import Listener, run_workers
@@ -67,17 +67,22 @@ def _seeded(settings: Settings, folder: Path, relying_party: str) -> Mapping[str
     ours, theirs = context.Pipe(duplex=False)
 
     def work() -> None:
-        theirs.send(_seed(settings, folder, relying_party))
+        try:
+            theirs.send(_seed(settings, folder, relying_party))
+        except IdpError as error:
+            theirs.send(error.public)
 
     process = context.Process(target=work)
     process.start()
     theirs.close()
     try:
-        found: Mapping[str, Any] = ours.recv()
+        found: Mapping[str, Any] | str = ours.recv()
     except EOFError:
         raise ConfigError("the development state could not be made; the log says why") from None
     finally:
         process.join()
+    if isinstance(found, str):
+        raise ConfigError(found)
     return found
 
 

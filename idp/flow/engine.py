@@ -166,9 +166,10 @@ class Engine:
                 events.AttemptRefused, visit, user, factor=factor_name, failures=attempt.failures
             )
             return self._retry(visit, typed, WAIT, attempt.retry_at)
-        ctx = self._context(visit, user, self._of(user, factor_name), now)
+        ctx = self._context(visit, user, _only(self._held(user), factor_name), now)
+        asked = Challenge(Form("", ()), pending.public, pending.private)
         try:
-            proven = self._verify(factor, ctx, _challenge(pending), answer)
+            proven = self._verify(factor, ctx, asked, answer)
         except Rejected as refusal:
             self._emit(
                 events.FactorRejected, visit, user, factor=factor_name, reason=refusal.detail
@@ -257,9 +258,7 @@ class Engine:
         """The same question again. The notice stays with the interaction, so that the page that
         shows it can be reloaded and gone back to."""
         interaction = visit.interaction
-        after = replace(
-            interaction, failures=interaction.failures + 1, notice=notice, retry_at=retry_at
-        )
+        after = replace(interaction, notice=notice, retry_at=retry_at)
         if interaction.user_id is None and typed is not None:
             after = replace(after, identifier=typed[:256])
         return self._moved(visit, after)
@@ -377,9 +376,6 @@ class Engine:
             return ()
         return tuple(a for a in self._authenticators.of(user.id) if a.disabled_at is None)
 
-    def _of(self, user: User | None, factor: str) -> Sequence[Authenticator]:
-        return _only(self._held(user), factor)
-
     def _emit(
         self, kind: type[events.InteractionEvent], visit: Visit, user: User | None, **more: object
     ) -> None:
@@ -404,7 +400,3 @@ def _subject(user: User | None, typed: str | None) -> str:
 
 def _only(held: Sequence[Authenticator], factor: str) -> tuple[Authenticator, ...]:
     return tuple(a for a in held if a.factor == factor)
-
-
-def _challenge(pending: Pending) -> Challenge:
-    return Challenge(Form("", ()), pending.public, pending.private)

@@ -154,7 +154,7 @@ def _web_link(uri: str | None) -> str | None:
 def factor_template(app: Flask, factor: str) -> str:
     """The theme's own template for a factor, where it has one."""
     name = f"factors/{factor}.html"
-    return name if name in g.get("templates", app.config["FACTOR_TEMPLATES"]) else "step.html"
+    return name if name in app.config["FACTOR_TEMPLATES"] else "step.html"
 
 
 def factor_templates(theme: Theme) -> frozenset[str]:

@@ -6,8 +6,9 @@ from tests.browser.conftest import Person, Running
 
 
 def at(page: Page, heading: str) -> None:
-    """Wait for the page under that heading."""
+    """Wait for the page under that heading, its style sheet included."""
     expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+    page.wait_for_load_state()
 
 
 def start(page: Page, running: Running) -> None:
@@ -37,4 +38,5 @@ def sign_in(page: Page, running: Running, person: Person) -> None:
 
 def at_relying_party(page: Page, running: Running, greeting: str = "Hello, ") -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text(greeting)
+    page.wait_for_load_state()
     assert page.url.startswith(f"{running.relying_party}/")

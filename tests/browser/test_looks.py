@@ -38,7 +38,6 @@ def test_a_phone_of_320_pixels_never_scrolls_sideways(
     fits(page)
     steps.give_code(page, person.code())
     steps.at_relying_party(page, running)
-    page.wait_for_load_state()  # without its style sheet any page is wide
     assert page.evaluate(OVERFLOW) <= 0
     page.goto(running.authorize_url("web-post"))
     steps.at(page, "Allow Partner application to use your account?")

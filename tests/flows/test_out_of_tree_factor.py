@@ -115,3 +115,4 @@ def test_a_factor_that_refuses_its_settings_stops_the_start(
     assert done.returncode == 3
     assert "pin" in done.stderr
     assert "min_digits must be between 4 and 8" in done.stderr
+    assert "Traceback" not in done.stderr
