@@ -124,6 +124,9 @@ class AuditSink:
             try:
                 self._drain(queue)
                 pause = self._delay
+                with queue.lock:
+                    if queue.pending:
+                        queue.wake.set()
             except Exception as problem:  # noqa: BLE001 - whatever it was, the rows must not be lost
                 pause = min(max(pause, self._delay) * 2, RETRY_LONGEST.total_seconds())
                 queue.wake.set()
@@ -131,15 +134,20 @@ class AuditSink:
                     self._report(problem, len(queue.pending))
 
     def _drain(self, queue: _Queue) -> None:
-        while True:
+        """Write what waits now. What comes meanwhile gathers for the next batch: a commit for
+        every few events would cost more than the events do."""
+        with queue.lock:
+            left = len(queue.pending)
+        while left > 0:
             with queue.writing:
                 with queue.lock:
-                    batch = queue.pending[:BATCH]
-                if not batch:
+                    batch = queue.pending[: min(left, BATCH)]
+                if not batch:  # another thread wrote them
                     return
                 self._trail.append([row(event) for event in batch])
                 with queue.lock:
                     del queue.pending[: len(batch)]
+            left -= len(batch)
 
 
 def row(event: events.Event) -> AuditRow:

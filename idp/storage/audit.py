@@ -1,9 +1,13 @@
-"""The audit trail. It is appended to and read; there is no other verb."""
+"""The audit trail. It is appended to and read; there is no other verb.
 
-from collections.abc import Sequence
-from typing import Any
+Rows are written many to a statement: a driver gives the interpreter up once per statement, and a
+thread that does so per row makes every request beside it wait as often.
+"""
 
-from sqlalchemy import bindparam, select
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Insert, bindparam, select
 
 from idp.model import AuditRow
 from idp.storage.database import Database
@@ -12,13 +16,14 @@ from idp.storage.records import MAPPING, Mapped, fitting
 from idp.storage.tables import audit
 
 _mapped = Mapped(AuditRow, audit, detail=MAPPING)
+_SIZES: Final = (128, 16, 4, 1)  # rows of one statement
 _STRANGERS = ("interaction", "client_id", "user_id")  # columns that a request may have filled
 
 
 class SqlAuditTrail:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._append = Command(database, audit.insert(), [c.name for c in _mapped.columns])
+        self._append = {size: Command(database, _insert(size)) for size in _SIZES}
         page = (
             select(audit.c.seq, *_mapped.columns)
             .where(audit.c.seq > bindparam("after"))
@@ -34,8 +39,10 @@ class SqlAuditTrail:
         """All of them or none, in this order."""
         if not rows:
             return
+        statements = [(len(chunk), _numbered(chunk)) for chunk in _chunks(rows)]
         with self._database.driver() as driver:
-            self._append.many(driver, [_dump(row) for row in rows])
+            for size, values in statements:
+                self._append[size].on(driver, **values)
 
     def read(
         self, *, after: int = 0, support_code: str | None = None, limit: int = 100
@@ -46,6 +53,30 @@ class SqlAuditTrail:
         else:
             found = self._about.all(after=after, limit=limit, support_code=support_code)
         return [(row[0], _mapped.load(row[1:])) for row in found]
+
+
+def _insert(size: int) -> Insert:
+    return audit.insert().values(
+        [
+            {c.name: bindparam(f"{c.name}_{n}", type_=c.type) for c in _mapped.columns}
+            for n in range(size)
+        ]
+    )
+
+
+def _chunks(rows: Sequence[AuditRow]) -> Iterator[Sequence[AuditRow]]:
+    """The largest statements first, until nothing is left."""
+    done = 0
+    while done < len(rows):
+        size = next(size for size in _SIZES if size <= len(rows) - done)
+        yield rows[done : done + size]
+        done += size
+
+
+def _numbered(rows: Sequence[AuditRow]) -> dict[str, Any]:
+    return {
+        f"{name}_{n}": value for n, row in enumerate(rows) for name, value in _dump(row).items()
+    }
 
 
 def _dump(row: AuditRow) -> dict[str, Any]:

@@ -239,3 +239,35 @@ def test_rows_that_a_database_would_refuse_are_made_to_fit() -> None:
     assert len(made.detail["detail"]) < 1010
     assert made.detail["error"] == "\\x00"
     assert "\x00" not in repr(made.detail)
+
+
+def test_what_comes_while_a_batch_is_written_gathers_for_the_next() -> None:
+    class Slow(Trail):
+        def append(self, rows: Sequence[AuditRow]) -> None:
+            super().append(rows)
+            if len(self.rows) == 1:
+                sink(issued(1))
+                sink(issued(2))
+
+    trail = Slow()
+    sink = AuditSink(trail, delay=LONG)
+    sink(issued(0))
+    sink.flush()
+    assert jtis(trail) == [0]
+    sink.flush()
+    assert [len(batch) for batch in trail.batches] == [1, 2]
+    sink.close()
+
+
+def test_nobody_has_to_call_for_what_came_while_a_batch_was_written() -> None:
+    class Slow(Trail):
+        def append(self, rows: Sequence[AuditRow]) -> None:
+            super().append(rows)
+            if len(self.rows) == 1:
+                sink(issued(1))
+
+    trail = Slow()
+    sink = AuditSink(trail, delay=timedelta(milliseconds=5))
+    sink(issued(0))
+    until(lambda: jtis(trail) == [0, 1])
+    sink.close()
