@@ -69,7 +69,11 @@ def _hash(kind: str, number: int) -> bytes:
 
 def _user(number: int) -> Row:
     name = f"user-{number}"
-    return {"id": _id("user", number), "username": name, "username_folded": name}
+    return {"id": _id("user", number), "username": name, "email": None}
+
+
+def _name(number: int) -> Row:
+    return {"folded": f"user-{number}", "user_id": _id("user", number), "kind": "username"}
 
 
 def _authenticator(number: int) -> Row:
@@ -121,6 +125,7 @@ def _consent(number: int) -> Row:
 
 _KEYS: Mapping[Table, Keys] = {
     tables.user: _user,
+    tables.name: _name,
     tables.authenticator: _authenticator,
     tables.session: _session,
     tables.grant: _grant,

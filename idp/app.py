@@ -9,16 +9,21 @@ from urllib.parse import urlsplit, urlunsplit
 from idp import events
 from idp.factors import registry
 from idp.factors.base import Factor
+from idp.factors.proving import Prover
+from idp.flow.asking import Asking
+from idp.flow.courier import Courier
 from idp.flow.engine import Engine
+from idp.flow.enrolling import Enrolling, FlowRules
 from idp.flow.interactions import Interactions
 from idp.flow.policy import Policy
 from idp.flow.requirements import build
-from idp.messaging.outbox import Undelivered
+from idp.flow.threads import spread
 from idp.oidc.authorize import RequestRules
 from idp.oidc.claims import SCOPES
 from idp.oidc.client_auth import ClientAuth
 from idp.oidc.consent import ConsentService
 from idp.oidc.discovery import Discovery, Jwks, Paths, metadata
+from idp.oidc.first_party import WithAccount
 from idp.oidc.grants.mint import Mint, MintSettings
 from idp.oidc.guard import Guard
 from idp.oidc.introspection import Introspection
@@ -42,7 +47,7 @@ from idp.storage.open import open_stores
 from idp.web.dev import DevTools
 from idp.web.machine import Machine, Route
 from idp.web.pages import PageServices, create_pages
-from idp.web.theme import theme_of
+from idp.web.theme import theme_of, translator
 from idp.web.wsgi import Door, Wsgi
 
 
@@ -113,7 +118,9 @@ def create_app(
     """The whole provider for one process. Raises ConfigError for what cannot work."""
     core = create_core(settings, stores, clock)
     clock, stores = core.clock, core.stores
-    clients = CachedClients(stores.clients, settings.storage.cache_ttl, clock)
+    clients = CachedClients(
+        WithAccount(stores.clients, settings.issuer), settings.storage.cache_ttl, clock
+    )
     bus = core.bus.extended(clients.forget)
     core.ring.ensure()
     tokens = Tokens(
@@ -143,21 +150,25 @@ def create_app(
     )
     revocation = Revocation(client_auth, tokens, stores.grants, bus, clock)
     sessions = SessionService(stores.sessions, settings.session, bus, clock)
-    interactions = Interactions(stores.ephemeral, settings.flow.interaction_ttl)
-    engine = Engine(
-        core.policy,
+    interactions = Interactions(stores.ephemeral, stores.sealing, settings.flow.interaction_ttl)
+    prover = Prover(
         core.factors,
-        interactions,
-        stores.users,
         stores.authenticators,
         stores.attempts,
         stores.ephemeral,
-        messenger or Undelivered(),
-        bus,
-        clock,
         settings.issuer,
         settings.flow.factor_timeout,
+        spread,
     )
+    courier = Courier(
+        {} if messenger is None else {"sms": messenger, "mail": messenger},
+        translator(theme_of(settings)),
+        bus,
+        clock,
+    )
+    asking = Asking(core.policy, prover, interactions, stores.users, courier)
+    rules = FlowRules(settings.flow.fresh_for, settings.flow.enrollment_grace)
+    engine = Engine(asking, Enrolling(asking, stores.users, rules), courier, bus, clock)
     consents = ConsentService(stores.consents, stores.grants, bus, clock)
     journey = Journey(
         RequestRules(clients, tokens, frozenset(SCOPES)),

@@ -169,6 +169,119 @@ class ClientChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorAdded(Event):
+    """`actor` is the user's own id, an operator, or an administrator's client."""
+
+    user_id: str
+    factor: str
+    authenticator_id: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthenticatorRemoved(Event):
+    user_id: str
+    factor: str
+    authenticator_id: str
+    actor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryCodeUsed(Event):
+    """`left` counts those that still work."""
+
+    user_id: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EnrollmentDeferred(InteractionEvent):
+    """The person put a demanded factor off, within the grace."""
+
+    acr: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordChanged(Event):
+    """`by`: the person, a reset link, an operator."""
+
+    user_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressVerified(Event):
+    """`kind` is mail or phone."""
+
+    user_id: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketIssued(Event):
+    """A link was made: to reset, verify, invite or register."""
+
+    purpose: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TicketUsed(Event):
+    purpose: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageSent(Event):
+    """`region` is that of a telephone number, empty for mail."""
+
+    kind: str
+    about: str
+    region: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRefused(Event):
+    """A limit, or the policy on countries and kinds of numbers, kept it from being sent."""
+
+    kind: str
+    reason: str
+    region: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFailed(Event):
+    """The gateway did not take it."""
+
+    kind: str
+    about: str
+    cause: str
+    user_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmsAlarm(Event):
+    """Far more codes go to a region than come back: artificial traffic, most likely."""
+
+    region: str
+    sent: int
+    verified: int
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdminRefused(Event):
+    """A request to the admin API that its token does not allow."""
+
+    WEIGHT: ClassVar[str] = "batch"
+    operation: str
+    client_id: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PageRefused(Event):
     """A person saw an error page; the support code on it leads here."""
 

@@ -35,6 +35,7 @@ class User:
     locale: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)  # other standard claims, OIDC Core 5.1
     disabled_at: datetime | None = None
+    enroll_by: datetime | None = None  # until when a demanded factor may be put off
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +133,7 @@ class AuthorizationRequest:
     essential_acr: tuple[str, ...]
     claims: Mapping[str, Any]
     parameters: Mapping[str, tuple[str, ...]]
+    response_type: str = "code"
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +144,8 @@ class Pending:
     public: Mapping[str, Any]
     private: Mapping[str, Any] = field(repr=False)
     asked_at: datetime
+    receipt: str = ""  # of the message that carried it, for whoever counts what was of use
+    form: Mapping[str, Any] | None = None  # of a binding, which draws no form a second time
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +163,9 @@ class Interaction:
     user_id: str | None = None
     identifier: str | None = None  # what was typed as the user's name, until a proof settles it
     achieved: tuple[Achieved, ...] = ()
-    pending: Pending | None = None
+    pending: tuple[Pending, ...] = ()  # the one that is asked first, then those shown beside it
+    enrolling: Pending | None = None  # the authenticator that is being bound
+    deferred: bool = False  # the person put a demanded enrolment off
     chosen: str | None = None  # the factor picked by "another way"
     notice: str | None = None  # what was wrong with the last answer, until the next is taken
     retry_at: datetime | None = None
@@ -256,11 +262,53 @@ class Standing:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An SMS or mail to a person. `text` may hold a code: never logged."""
+    """An SMS or mail to a person. `text` and `values` may hold a code: never logged.
+
+    `text` and `subject` are marked with N_ and have %(name)s for `values`; what sends it puts it
+    into the person's language.
+    """
 
     kind: str  # "sms" | "mail"
     to: str = field(repr=False)
     text: str = field(repr=False)
+    subject: str = ""
+    values: Mapping[str, str] = field(repr=False, default_factory=dict)
+    locale: str | None = None
+    about: str = "code"  # what it is for, for events and limits: code | notice | link
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """A message in the queue of mails, ready to go out. The body is sealed at rest."""
+
+    id: str
+    to: str = field(repr=False)
+    subject: str = field(repr=False)
+    text: str = field(repr=False)
+    created_at: datetime
+    tries: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A link or code that is good for one thing, once. Stored by its SHA-256."""
+
+    hash: bytes = field(repr=False)
+    purpose: str  # reset | verify | invite | register
+    user_id: str | None
+    data: Mapping[str, Any] = field(repr=False)
+    created_at: datetime
+    expires_at: datetime
+    used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The answer of a budget: whether it had room, how much is used, and when it is whole again."""
+
+    allowed: bool
+    count: int
+    whole_at: datetime
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,14 @@ from idp.model import (
     Code,
     Consent,
     Grant,
+    Mail,
     Message,
     RefreshToken,
     Session,
     SigningKey,
+    Spent,
     Standing,
+    Ticket,
     User,
 )
 
@@ -30,7 +33,7 @@ Clock = Callable[[], datetime]
 class Users(Protocol):
     def add(self, user: User) -> None: ...  # raises Conflict
     def get(self, user_id: str) -> User | None: ...
-    def find(self, identifier: str) -> User | None: ...  # username, folded
+    def find(self, identifier: str) -> User | None: ...  # username or verified address, folded
     def save(self, user: User) -> None: ...
     def list(self, *, after: str = "", limit: int = 100) -> Sequence[User]: ...
 
@@ -125,10 +128,48 @@ class AuditTrail(Protocol):
     def read(
         self, *, after: int = 0, support_code: str | None = None, limit: int = 100
     ) -> Sequence[tuple[int, AuditRow]]: ...
+    def about(self, user_id: str, events: Sequence[str], *, limit: int = 100) -> Sequence[AuditRow]:
+        """The newest first."""
+        ...
+
+
+class Quotas(Protocol):
+    """Budgets that outlive a restart. Spent before the act, in one atomic statement."""
+
+    def spend(self, key: str, limit: int, window: timedelta, now: datetime) -> Spent: ...
+    def used(self, key: str, now: datetime) -> int: ...
+
+
+class Tickets(Protocol):
+    """Links and codes that work once."""
+
+    def add(self, ticket: Ticket) -> None: ...  # an earlier one of the same purpose and user dies
+    def find(self, ticket_hash: bytes, now: datetime) -> Ticket | None: ...  # live and unused
+    def use(self, ticket_hash: bytes, now: datetime) -> Ticket | None: ...  # for one caller only
+    def revoke(self, user_id: str, now: datetime) -> int: ...  # all of a user's
+
+
+class Mails(Protocol):
+    """Mails that wait to go out. They outlive a restart; of several processes one sends each."""
+
+    def add(self, mail: Mail, now: datetime) -> None: ...
+    def claim(self, now: datetime, lease: timedelta, limit: int = 10) -> Sequence[Mail]: ...
+    def done(self, mail_id: str) -> None: ...
+    def later(self, mail_id: str, at: datetime, because: str) -> None: ...
+    def waiting(self) -> int: ...
 
 
 class Messenger(Protocol):
+    """A gateway. Raises what it raises: the caller decides what that means."""
+
     def send(self, message: Message) -> None: ...
+
+
+class Sealing(Protocol):
+    """Encryption at rest; `name` binds a value to its place, and it opens nowhere else."""
+
+    def seal(self, value: bytes, name: str) -> bytes: ...
+    def open(self, sealed: bytes, name: str) -> bytes: ...
 
 
 class Fetcher(Protocol):
@@ -152,6 +193,10 @@ class Stores:
     server_secrets: ServerSecrets
     ephemeral: Ephemeral
     audit: AuditTrail
+    quotas: Quotas
+    tickets: Tickets
+    mails: Mails
+    sealing: Sealing
     close: Callable[[], None]
     healthy: Callable[[], bool]
     purge: Callable[[datetime], int]  # forget what expired before

@@ -140,6 +140,11 @@ class FlowSettings(Section):
     """A factor that takes longer is a refusal."""
     default_acr: str = "aal1"
     """What every sign-in must reach when nothing asks for more."""
+    fresh_for: Duration = timedelta(minutes=5)
+    """Changing a password or an authenticator needs proofs no older than this."""
+    enrollment_grace: Duration | None = None
+    """How long a person may put off a factor that a rule or the default demands, from the first
+    time that it is asked for. None: it is enrolled at that very sign-in."""
 
 
 class Acr(Section):
@@ -177,6 +182,89 @@ class Web(Section):
     """Failed client authentications that one address may cause before it gets 429."""
 
 
+class MailSettings(Section):
+    """Mail, for verifying addresses, recovery and notices; never a factor."""
+
+    host: str = ""
+    """SMTP server. Empty: no mail can be sent, and what needs it says so."""
+    port: int = Field(default=587, ge=1, le=65535)
+    """Port of the SMTP server."""
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    """`none` is for a relay on this very machine."""
+    username: str = ""
+    """Account at the server; its password is `mail_password`."""
+    sender: str = ""
+    """From address, such as `Example <login@example.com>`."""
+    timeout: Duration = timedelta(seconds=10)
+    """For one delivery."""
+    keep_trying: Duration = timedelta(days=1)
+    """A mail that cannot be delivered for this long is given up, with an event."""
+
+
+class SmsSettings(Section):
+    """Text messages with codes: a restricted factor, and one that costs money at each use."""
+
+    gateway: Literal["", "webhook", "twilio"] = ""
+    """Who sends them. Empty: nobody, and the factor `sms` is not available."""
+    webhook_url: str = ""
+    """Where a message is posted as JSON (`to`, `text`, `id`), with `sms_token` as bearer token."""
+    twilio_account: str = ""
+    """Account SID; its auth token is `sms_token`."""
+    sender: str = ""
+    """Number or name that the message comes from, where the gateway wants one."""
+    timeout: Duration = timedelta(seconds=5)
+    """For one delivery."""
+    regions: tuple[str, ...] = ()
+    """Regions that may be sent to (ISO 3166, such as `DE`). Empty: none, outside development."""
+    refused_types: tuple[str, ...] = ("premium_rate", "shared_cost", "uan", "pager", "voicemail")
+    """Kinds of numbers that get no message (names of the library `phonenumbers`, lower case)."""
+    spacing: tuple[Duration, ...] = (
+        timedelta(minutes=1),
+        timedelta(minutes=2),
+        timedelta(minutes=5),
+    )
+    """Wait after the first, second, third and every later message of a day."""
+    per_number: int = Field(default=5, ge=1)
+    """Messages to one number in 24 hours."""
+    numbers_per_user: int = Field(default=3, ge=1)
+    """Different numbers of one user in 24 hours."""
+    per_address: int = Field(default=20, ge=1)
+    """Messages that one network address may cause in an hour."""
+    per_prefix: int = Field(default=30, ge=1)
+    """Messages in an hour to numbers that differ in their last three digits alone."""
+    per_day: int = Field(default=1000, ge=1)
+    """Messages in 24 hours, to all: the budget. Beyond it nothing is sent."""
+    alarm_ratio: float = Field(default=2.0, gt=1)
+    """Sent for each verified code of a region in 24 hours: from here on an alarm is raised."""
+    stop_ratio: float = Field(default=5.0, gt=1)
+    """From here on nothing is sent to the region until the day is over."""
+    judge_after: int = Field(default=20, ge=1)
+    """Messages to a region before its ratio is judged."""
+
+
+class RecoverySettings(Section):
+    """What a person can do who lost a password or a factor."""
+
+    password_by_mail: bool = True
+    """A link to a verified address sets a new password. It restores that one factor: whatever
+    else a sign-in demands is asked as before, and nobody is signed in by it."""
+    link_ttl: Duration = timedelta(minutes=30)
+    """How long such a link works."""
+    helped_code_ttl: Duration = timedelta(days=1)
+    """How long a recovery code works that an administrator hands to a person who lost a factor."""
+
+
+class Registration(Section):
+    """How people come in, besides by an administrator."""
+
+    open: bool = False
+    """Anybody may register, with an address that is verified first."""
+    link_ttl: Duration = timedelta(days=1)
+    """How long the link to verify an address works."""
+    invitation_ttl: Duration = timedelta(days=7)
+    """How long an invitation works."""
+
+
 class OutboundSettings(Section):
     """Requests that the provider itself makes."""
 
@@ -193,6 +281,7 @@ class Log(Section):
     """Least severity that is written."""
 
 
+_SECRETS = ("seal_keys", "database_password", "redis_password", "mail_password", "sms_token")
 AAL1: dict[str, Any] = {"any_of": (("password",),)}
 AAL2: dict[str, Any] = {"any_of": (("password", ("totp",)),), "max_age": timedelta(hours=12)}
 
@@ -223,6 +312,10 @@ class Settings(BaseSettings):
     """Password for `storage.database_url` (environment or /run/secrets only)."""
     redis_password: SecretStr | None = None
     """Password for `storage.redis_url` (environment or /run/secrets only)."""
+    mail_password: SecretStr | None = None
+    """Password for `mail.username` (environment or /run/secrets only)."""
+    sms_token: SecretStr | None = None
+    """Token of the SMS gateway (environment or /run/secrets only)."""
     server: Server = Server()
     storage: Storage = Storage()
     tokens: Tokens = Tokens()
@@ -236,6 +329,10 @@ class Settings(BaseSettings):
     factors: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of each factor, by its name."""
     web: Web = Web()
+    mail: MailSettings = MailSettings()
+    sms: SmsSettings = SmsSettings()
+    recovery: RecoverySettings = RecoverySettings()
+    registration: Registration = Registration()
     outbound: OutboundSettings = OutboundSettings()
     log: Log = Log()
 
@@ -260,7 +357,7 @@ class Settings(BaseSettings):
             if rule.require not in self.acr:
                 raise ValueError(f"rule for {rule.client!r}: no [acr.{rule.require}] is defined")
         if not self.dev:
-            for name in ("seal_keys", "database_password", "redis_password"):
+            for name in _SECRETS:
                 secret = getattr(self, name)
                 if secret and secret.get_secret_value().lower() in SAMPLE_SECRETS:
                     raise ValueError(f"{name}: this is a sample value; generate a real one")

@@ -188,6 +188,13 @@ class Browser:
         data = {**self.fields(), **answers}
         return self._follow(self.http.post(path, data=data, base_url=self._house.issuer))
 
+    def enrolling_code(self) -> str:
+        """Of the key that the page gives to a new authenticator app."""
+        assert self.page is not None
+        key = re.search(r'id="secret">([A-Z2-7 ]+)<', self.page.text)
+        assert key, self.page.text
+        return pyotp.TOTP(key[1].replace(" ", "")).at(self._house.clock())
+
     def sign_in(self, request: Request, username: str) -> dict[str, str]:
         """Answer every page until the relying party gets its answer; the answer's parameters."""
         response = self.authorize(request)

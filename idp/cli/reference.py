@@ -27,6 +27,7 @@ NAMES: Mapping[type, str] = {
     str: "text",
     int: "integer",
     bool: "boolean",
+    float: "number",
     Path: "path",
     timedelta: "duration",
     SecretStr: "secret",

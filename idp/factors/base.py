@@ -6,7 +6,7 @@ reads any exception but `Rejected` as a refusal.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any, Protocol
@@ -30,11 +30,13 @@ class Kind(Enum):
 
 
 class Rejected(Exception):
-    """The answer was wrong. `detail` goes to the audit trail, never to the person."""
+    """The answer was wrong. `detail` goes to the audit trail, never to the person; `public`, marked
+    with N_, is what the person may read where "that did not match" would not help."""
 
-    def __init__(self, detail: str) -> None:
+    def __init__(self, detail: str, public: str = "") -> None:
         super().__init__(detail)
         self.detail = detail
+        self.public = public
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +54,12 @@ class Field:
 
     name: str
     label: str
-    type: str = "text"  # text | password | code
+    type: str = "text"  # text | password | code | tel | hidden
     autocomplete: str = "off"
     inputmode: str | None = None
     maxlength: int | None = None
     hint: str | None = None
+    required: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,26 @@ class Form:
     fields: tuple[Field, ...]
     text: str | None = None
     submit: str = N_("Continue")
+
+
+def kept(form: Form) -> Mapping[str, Any]:
+    """A form as plain values, to be stored."""
+    return asdict(form)
+
+
+def drawn(values: Mapping[str, Any]) -> Form:
+    """The form that `kept` stored."""
+    fields = tuple(Field(**field) for field in values["fields"])
+    return Form(**{**values, "fields": fields})
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """Whom an answer says that it is about, before any proof: a name that was typed, or the user
+    that an authenticator names by itself."""
+
+    username: str = ""
+    user_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +124,7 @@ class Factor(Protocol):
     amr: tuple[str, ...]  # RFC 8176
     kind: Kind
     phishing_resistant: bool
-    identifies: bool  # can start a sign-in: takes a `username` along with its answer
+    identifies: bool  # can start a sign-in: its answer says whom it is about
 
     def available(self, ctx: Context) -> Available:
         """Yes, or no with a reason. Pure: it may be asked often."""
@@ -115,4 +138,55 @@ class Factor(Protocol):
 
     def enroll(self, ctx: Context) -> Challenge: ...
 
-    def confirm(self, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator: ...
+    def confirm(self, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
+        """The new authenticator. Raises Rejected, or Further when there is more to ask."""
+        ...
+
+
+class Further(Exception):
+    """Raised by `confirm`: the answer was taken, and binding goes on with another question: the
+    number was given, now comes the code that was sent to it."""
+
+    def __init__(self, challenge: Challenge) -> None:
+        super().__init__("another question")
+        self.challenge = challenge
+
+
+# What a factor may have besides; a plain factor needs none of it.
+
+
+def uses(factor: Factor) -> str:
+    """Whose authenticators it works with (`uses`): its own, unless it says another's name.
+
+    A passkey signs in alone with what was enrolled as `webauthn`.
+    """
+    return str(getattr(factor, "uses", factor.name))
+
+
+def claim(factor: Factor, answer: Answer) -> Claim:
+    """Whom the answer is about (`claim(answer)`), for a factor that identifies. Without the method
+    it is the `username` of the form."""
+    own: Callable[[Answer], Claim] | None = getattr(factor, "claim", None)
+    return Claim(username=answer.get("username", "")) if own is None else own(answer)
+
+
+def ambient(factor: Factor) -> bool:
+    """Whether its challenge is shown beside another one's form (`ambient`), so that it can be
+    answered without being chosen: a passkey in the autofill of the username."""
+    return bool(getattr(factor, "ambient", False))
+
+
+def sends(factor: Factor) -> str:
+    """The kind of message that its challenges need (`sends`): "sms", "mail" or none."""
+    return str(getattr(factor, "sends", ""))
+
+
+def resendable(factor: Factor) -> bool:
+    """Whether the person may ask for its message again (`resendable`)."""
+    return bool(getattr(factor, "resendable", False))
+
+
+def enrollable(factor: Factor) -> bool:
+    """Whether a person can bind one on a page (`enrollable`); on unless the factor says no: a
+    recovery code is issued, a certificate may be bound by an operator alone."""
+    return bool(getattr(factor, "enrollable", True))

@@ -84,7 +84,7 @@ class Totp:
         )
         return Challenge(
             Form(N_("Add your authenticator app"), (_code_field(),)),
-            public={"provisioning_uri": uri},
+            public={"provisioning_uri": uri, "secret": seed},
             private={"seed": seed},
         )
 

@@ -1,42 +1,26 @@
 """The engine: moves an interaction one step, and answers with a value.
 
-It counts attempts before a factor verifies, saves the authenticator that changed, sends
-messages, emits the events, limits the time, and reads any exception but `Rejected` as a
-refusal. It knows no HTTP: pages, JSON and tests share one path.
+It takes answers through the prover, sends messages through the courier, emits the events, and
+leads through enrolment where the policy demands what a person does not hold. It knows no HTTP:
+pages, JSON and tests share one path.
 """
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeout
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from idp import events
-from idp.errors import Busy, PageError, cause
-from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, Rejected
-from idp.flow.interactions import Interactions, support_code
-from idp.flow.policy import (
-    Ask,
-    Outstanding,
-    Policy,
-    Reached,
-    Unreachable,
-    outstanding,
-)
-from idp.flow.requirements import requirements
-from idp.flow.steps import Asked, Choice, Done, Refused, Step, Visit
-from idp.flow.threads import spread
-from idp.model import (
-    Achieved,
-    Authenticator,
-    Interaction,
-    Pending,
-    User,
-    fold,
-)
-from idp.ports import Attempts, Authenticators, Clock, Ephemeral, Messenger, Users
+from idp.errors import PageError
+from idp.factors.base import N_, Answer, Challenge, Factor, Form
+from idp.factors.proving import NotProven, Unfinished
+from idp.flow.asking import Asking, Situation
+from idp.flow.courier import Courier
+from idp.flow.enrolling import Enrolling
+from idp.flow.interactions import support_code
+from idp.flow.policy import Ask, Reached, Requirement, Unreachable
+from idp.flow.steps import Asked, Done, Refused, Step, Visit
+from idp.model import Achieved, Authenticator, Interaction, User
+from idp.ports import Clock
 
 QUIET: dict[str, Any] = {"notice": None, "retry_at": None}
 WRONG = N_("That did not match. Check what you typed and try again.")
@@ -48,145 +32,140 @@ STALE = N_("This page was out of date. Please answer again.")
 class Engine:
     def __init__(
         self,
-        policy: Policy,
-        factors: Mapping[str, Factor],
-        interactions: Interactions,
-        users: Users,
-        authenticators: Authenticators,
-        attempts: Attempts,
-        ephemeral: Ephemeral,
-        messenger: Messenger,
+        asking: Asking,
+        enrolling: Enrolling,
+        courier: Courier,
         bus: events.Bus,
         clock: Clock,
-        issuer: str,
-        factor_timeout: timedelta,
     ) -> None:
-        self._policy = policy
-        self._factors = factors
-        self._interactions = interactions
-        self._users = users
-        self._authenticators = authenticators
-        self._attempts = attempts
-        self._once = ephemeral.once
-        self._messenger = messenger
+        self._asking = asking
+        self._enrolling = enrolling
+        self._courier = courier
+        self._interactions = asking.interactions
+        self._factors = asking.factors
+        self._prover = asking.prover
         self._bus = bus
         self._clock = clock
-        self._issuer = issuer
-        self._timeout = factor_timeout
-        self._pool = ThreadPoolExecutor(
-            max_workers=64, thread_name_prefix="factor", initializer=spread
-        )
 
     def step(self, visit: Visit) -> Step:
         """Where the interaction stands now: what to ask, or the end."""
-        user = self._user(visit)
-        if user is not None and user.disabled_at is not None:
-            return Refused(visit.stored, "access_denied", "the account is disabled", user)
-        now = self._clock()
-        held = self._held(user)
-        result = self._outstanding(visit, user, held, now)
+        at = self._asking.situation(visit, self._clock())
+        if at.user is not None and at.user.disabled_at is not None:
+            return Refused(visit.stored, "access_denied", "the account is disabled", at.user)
+        result = self._asking.outstanding(at, self._asking.requirements(at))
         if isinstance(result, Ask):
-            names = self._askable(result, user)
-            if names:
-                return self._ask(visit, user, held, names, now)
-            return Refused(visit.stored, "server_error", "the first step identifies nobody", user)
-        if isinstance(result, Unreachable) or user is None:
-            why = result.requirement if isinstance(result, Unreachable) else "nobody identified"
-            return Refused(visit.stored, "unmet_authentication_requirements", str(why), user)
-        if visit.request.hint_sub not in (None, user.id):
-            return Refused(visit.stored, "login_required", "another user than id_token_hint", user)
-        return Done(visit.stored, user, self._named(result))
+            return self._ask(at, result)
+        if at.user is None:
+            return Refused(
+                visit.stored, "unmet_authentication_requirements", "nobody identified", None
+            )
+        if isinstance(result, Unreachable):
+            return self._enroll(at, result.requirement)
+        if visit.request.hint_sub not in (None, at.user.id):
+            return Refused(
+                visit.stored, "login_required", "another user than id_token_hint", at.user
+            )
+        return Done(visit.stored, at.user, self._named(result))
 
     def opening(self, visit: Visit) -> Interaction:
-        """The new interaction with its first question, so that one write stores both. A question
-        that sends a message waits until it is shown."""
-        user, now = self._user(visit), self._clock()
-        held = self._held(user)
-        result = self._outstanding(visit, user, held, now)
-        names = self._askable(result, user) if isinstance(result, Ask) else ()
-        if not names:
-            return visit.interaction
-        ctx = self._context(visit, user, _only(held, names[0]), now)
-        challenge = self._factors[names[0]].begin(ctx)
-        if challenge.send is not None:
-            return visit.interaction
-        pending = Pending(names[0], challenge.public, challenge.private, now)
-        return replace(visit.interaction, pending=pending)
-
-    def _askable(self, ask: Ask, user: User | None) -> tuple[str, ...]:
-        """While nobody is known, only what identifies somebody can be asked."""
-        return tuple(
-            name for name in ask.factors if user is not None or self._factors[name].identifies
-        )
+        """The new interaction with its first question, so that one write stores both."""
+        at = self._asking.situation(visit, self._clock())
+        result = self._asking.outstanding(at, self._asking.requirements(at))
+        names = self._asking.askable(at, result.factors) if isinstance(result, Ask) else ()
+        return self._asking.opening(at, names) if names else visit.interaction
 
     def reached(self, visit: Visit) -> Done | None:
         """Whether everything already holds, without asking anything of anybody."""
-        user = self._user(visit)
-        if user is None or user.disabled_at is not None:
+        at = self._asking.situation(visit, self._clock())
+        if at.user is None or at.user.disabled_at is not None:
             return None
-        if visit.request.hint_sub not in (None, user.id):
+        if visit.request.hint_sub not in (None, at.user.id):
             return None
-        now = self._clock()
-        result = self._outstanding(visit, user, self._held(user), now)
+        result = self._asking.outstanding(at, self._asking.requirements(at))
         if not isinstance(result, Reached):
             return None
-        return Done(visit.stored, user, self._named(result))
-
-    def _named(self, result: Reached) -> Reached:
-        """RFC 8176: `mfa` when factors of different kinds were proven; two secrets are one kind."""
-        kinds = {self._factors[proof.factor].kind for proof in result.proofs}
-        if len(kinds) < 2 or "mfa" in result.amr:
-            return result
-        return replace(result, amr=(*result.amr, "mfa"))
-
-    def _outstanding(
-        self, visit: Visit, user: User | None, held: Sequence[Authenticator], now: datetime
-    ) -> Outstanding:
-        return outstanding(
-            self._policy,
-            requirements(
-                self._policy, visit.request, visit.client, user, visit.interaction.created_at
-            ),
-            self._proofs(visit, user),
-            lambda name: self._available(name, visit, user, held, now),
-            now,
-        )
+        return Done(visit.stored, at.user, self._named(result))
 
     def answer(self, visit: Visit, factor_name: str, answer: Answer) -> Step:
-        """Take the answer to the pending challenge, and say where the interaction stands then."""
-        now = self._clock()
-        pending = visit.interaction.pending
-        if pending is None or pending.factor != factor_name or factor_name not in self._factors:
+        """Take the answer to a pending challenge, and say where the interaction stands then."""
+        at = self._asking.situation(visit, self._clock())
+        pending = next((p for p in visit.interaction.pending if p.factor == factor_name), None)
+        if pending is None or factor_name not in self._factors:
             return self._moved(visit, replace(visit.interaction, notice=STALE))
         factor = self._factors[factor_name]
-        user, typed = self._claimed(visit, factor, answer)
-        attempt = self._attempts.count(_subject(user, typed), factor_name, now)
-        if not attempt.allowed:
-            self._emit(
-                events.AttemptRefused, visit, user, factor=factor_name, failures=attempt.failures
-            )
-            return self._retry(visit, typed, WAIT, attempt.retry_at)
-        ctx = self._context(visit, user, _only(self._held(user), factor_name), now)
-        asked = Challenge(Form("", ()), pending.public, pending.private)
-        try:
-            proven = self._verify(factor, ctx, asked, answer)
-        except Rejected as refusal:
-            self._emit(
-                events.FactorRejected, visit, user, factor=factor_name, reason=refusal.detail
-            )
-            return self._retry(visit, typed, WRONG)
-        except Busy:
-            self._attempts.forgive(_subject(user, typed), factor_name)
-            raise
-        except Exception as problem:  # noqa: BLE001 - any exception of a plugin is a refusal
-            self._emit(events.FactorFailed, visit, user, factor=factor_name, cause=cause(problem))
+        user, typed = self._asking.claimed(at, factor, answer)
+        about = replace(at, user=user, held=self._prover.held(user))
+        verdict = self._prover.verify(
+            factor,
+            self._asking.context(about, factor),
+            Challenge(Form("", ()), pending.public, pending.private),
+            answer,
+            typed,
+        )
+        if isinstance(verdict, NotProven):
+            return self._refused(visit, user, factor, verdict, typed)
+        if user is None:  # the prover refuses it; said once more for the types
             return self._retry(visit, typed, BROKEN)
-        return self._accept(visit, user, factor, proven, now)
+        self._courier.verified(pending.receipt)
+        self._emit(events.FactorVerified, visit, user, factor=factor.name)
+        return self._achieved(visit, user, factor, verdict.authenticator, at.now)
+
+    def enroll(self, visit: Visit, factor_name: str, answer: Answer) -> Step:
+        """Take the answer that binds a new authenticator. It counts as a proof of it."""
+        at = self._asking.situation(visit, self._clock())
+        begun = visit.interaction.enrolling
+        stale = begun is None or begun.factor != factor_name or factor_name not in self._factors
+        if begun is None or stale or at.user is None or not self._enrolling.may_begin(at):
+            return self._moved(visit, replace(visit.interaction, notice=STALE, enrolling=None))
+        factor = self._factors[factor_name]
+        verdict = self._prover.confirm(
+            factor,
+            self._asking.context(at, factor),
+            Challenge(Form("", ()), begun.public, begun.private),
+            answer,
+        )
+        if isinstance(verdict, NotProven):
+            return self._refused(visit, at.user, factor, verdict, "")
+        if isinstance(verdict, Unfinished):
+            return self._moved(visit, self._asking.go_on(at, factor.name, verdict.challenge))
+        self._courier.verified(begun.receipt)
+        self._bus.emit(
+            events.AuthenticatorAdded(
+                at=at.now,
+                user_id=at.user.id,
+                factor=factor.name,
+                authenticator_id=verdict.authenticator.id,
+                actor=at.user.id,
+            )
+        )
+        return self._achieved(visit, at.user, factor, verdict.authenticator, at.now)
+
+    def defer(self, visit: Visit) -> Step:
+        """Put a demanded enrolment off, where the operator's grace allows it."""
+        at = self._asking.situation(visit, self._clock())
+        result = self._asking.outstanding(at, self._asking.requirements(at))
+        if not isinstance(result, Unreachable) or not self._enrolling.may_begin(at):
+            return self.step(visit)
+        after = self._enrolling.deferred(at, result.requirement)
+        if after is None:
+            return self.step(visit)
+        acr = " ".join(result.requirement.acrs)
+        self._emit(events.EnrollmentDeferred, visit, at.user, acr=acr)
+        return self._moved(visit, after)
 
     def choose(self, visit: Visit, factor_name: str) -> Step:
         """Another way: prefer this factor, if the policy allows it here."""
-        chosen = replace(visit.interaction, chosen=factor_name, pending=None, **QUIET)
+        chosen = replace(visit.interaction, chosen=factor_name, pending=(), enrolling=None, **QUIET)
         return self._moved(visit, chosen)
+
+    def resend(self, visit: Visit) -> Step:
+        """Send the challenge's message again: a new code in place of the old one, unless a limit
+        says not now; the old one then goes on."""
+        at = self._asking.situation(visit, self._clock())
+        carried = visit.interaction.enrolling or next(iter(visit.interaction.pending), None)
+        if carried is None or carried.factor not in self._factors:
+            return self.step(visit)
+        return self._moved(visit, self._asking.again(at, carried))
 
     def restart(self, visit: Visit) -> Step:
         """Not you? Forget who was signing in and everything proven in this interaction."""
@@ -195,40 +174,78 @@ class Engine:
             user_id=None,
             identifier=None,
             achieved=(),
-            pending=None,
+            pending=(),
+            enrolling=None,
+            deferred=False,
             chosen=None,
             fresh_user=True,
             **QUIET,
         )
         return self._moved(visit, cleared)
 
-    def _accept(
-        self,
-        visit: Visit,
-        user: User | None,
-        factor: Factor,
-        proven: Authenticator,
-        now: datetime,
-    ) -> Step:
-        if user is None or proven.user_id != user.id:
-            self._emit(
-                events.FactorFailed, visit, user, factor=factor.name, cause="proof of another user"
+    def _ask(self, at: Situation, ask: Ask) -> Step:
+        names = self._asking.askable(at, ask.factors)
+        if not names:
+            return Refused(
+                at.visit.stored, "server_error", "the first step identifies nobody", at.user
             )
-            return self._retry(visit, None, BROKEN)
-        self._authenticators.save(replace(proven, last_used_at=now))
-        self._attempts.reset(_subject(user, None), factor.name)
-        self._emit(events.FactorVerified, visit, user, factor=factor.name)
-        proof = Achieved(factor.name, tuple(factor.amr), now, proven.id)
+        return self._asking.ask(at, names) or self._reload(at.visit)
+
+    def _enroll(self, at: Situation, demand: Requirement) -> Step:
+        """Lead to what is demanded, after what is held was proven."""
+        names = self._enrolling.offers(at, demand)
+        if not names:
+            return Refused(
+                at.visit.stored, "unmet_authentication_requirements", str(demand), at.user
+            )
+        first = self._enrolling.proof_first(at)
+        if first is not None:
+            return self._ask(at, first)
+        if not self._enrolling.may_begin(at):
+            return Refused(
+                at.visit.stored, "unmet_authentication_requirements", str(demand), at.user
+            )
+        asked: Asked | None = self._enrolling.ask(at, demand, names)
+        return asked or self._reload(at.visit)
+
+    def _named(self, result: Reached) -> Reached:
+        """RFC 8176: `mfa` when factors of different kinds were proven; two secrets are one kind."""
+        kinds = {self._factors[proof.factor].kind for proof in result.proofs}
+        if len(kinds) < 2 or "mfa" in result.amr:
+            return result
+        return replace(result, amr=(*result.amr, "mfa"))
+
+    def _refused(
+        self, visit: Visit, user: User | None, factor: Factor, verdict: NotProven, typed: str
+    ) -> Step:
+        if verdict.kind == "wait":
+            self._emit(
+                events.AttemptRefused, visit, user, factor=factor.name, failures=verdict.failures
+            )
+            return self._retry(visit, typed, WAIT, verdict.retry_at)
+        if verdict.kind == "wrong":
+            self._emit(
+                events.FactorRejected, visit, user, factor=factor.name, reason=verdict.detail
+            )
+            return self._retry(visit, typed, verdict.public or WRONG)
+        self._emit(events.FactorFailed, visit, user, factor=factor.name, cause=verdict.detail)
+        return self._retry(visit, typed, BROKEN)
+
+    def _achieved(
+        self, visit: Visit, user: User, factor: Factor, proof: Authenticator, now: datetime
+    ) -> Step:
+        achieved = Achieved(factor.name, tuple(factor.amr), now, proof.id)
         return self._moved(
             visit,
             replace(
                 visit.interaction,
                 user_id=user.id,
                 identifier=user.username,
-                achieved=(*visit.interaction.achieved, proof),
+                achieved=(*visit.interaction.achieved, achieved),
                 # A clock that went back must not make a proof older than the question.
                 created_at=min(visit.interaction.created_at, now),
-                pending=None,
+                pending=(),
+                enrolling=None,
                 chosen=None,
                 **QUIET,
             ),
@@ -253,128 +270,15 @@ class Engine:
         return self.step(replace(visit, stored=stored))
 
     def _retry(
-        self, visit: Visit, typed: str | None, notice: str, retry_at: datetime | None = None
+        self, visit: Visit, typed: str, notice: str, retry_at: datetime | None = None
     ) -> Step:
         """The same question again. The notice stays with the interaction, so that the page that
         shows it can be reloaded and gone back to."""
         interaction = visit.interaction
         after = replace(interaction, notice=notice, retry_at=retry_at)
-        if interaction.user_id is None and typed is not None:
+        if interaction.user_id is None and typed:
             after = replace(after, identifier=typed[:256])
         return self._moved(visit, after)
-
-    def _ask(
-        self,
-        visit: Visit,
-        user: User | None,
-        held: Sequence[Authenticator],
-        names: Sequence[str],
-        now: datetime,
-    ) -> Step:
-        interaction = visit.interaction
-        name = next((n for n in names if n == interaction.chosen), names[0])
-        pending = interaction.pending
-        if pending is not None and pending.factor == name:
-            challenge = self._begun(visit, user, held, pending, now)
-            stored = visit.stored
-        else:
-            factor = self._factors[name]
-            challenge = factor.begin(self._context(visit, user, _only(held, name), now))
-            pending = Pending(name, challenge.public, challenge.private, now)
-            saved = self._interactions.save(visit.stored, replace(interaction, pending=pending))
-            if saved is None:
-                return self._reload(visit)
-            stored = saved
-            if challenge.send is not None:
-                self._messenger.send(challenge.send)
-        others = tuple(Choice(n, self._factors[n].label) for n in names if n != name)
-        username = user.username if user is not None else interaction.identifier
-        wait = None if interaction.retry_at is None else interaction.retry_at - now
-        if wait is not None and wait <= timedelta(0):
-            return Asked(stored, name, challenge, others, username)
-        return Asked(stored, name, challenge, others, username, interaction.notice, wait)
-
-    def _begun(
-        self,
-        visit: Visit,
-        user: User | None,
-        held: Sequence[Authenticator],
-        pending: Pending,
-        now: datetime,
-    ) -> Challenge:
-        """The form of a challenge that is under way: drawn anew, nothing sent again."""
-        fresh = self._factors[pending.factor].begin(
-            self._context(visit, user, _only(held, pending.factor), now)
-        )
-        return replace(fresh, public=pending.public, private=pending.private, send=None)
-
-    def _verify(
-        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer
-    ) -> Authenticator:
-        future = self._pool.submit(factor.verify, ctx, asked, answer)
-        try:
-            return future.result(timeout=self._timeout.total_seconds())
-        except FutureTimeout:
-            future.cancel()
-            raise TimeoutError(f"{factor.name} took longer than {self._timeout}") from None
-
-    def _user(self, visit: Visit) -> User | None:
-        """Who this is about: proven here, or signed in before and not sent away."""
-        interaction, session = visit.interaction, visit.session
-        if interaction.user_id is not None:
-            return self._users.get(interaction.user_id)
-        if session is None or interaction.fresh_user:
-            return None
-        if visit.request.hint_sub not in (None, session.user_id):
-            return None
-        return self._users.get(session.user_id)
-
-    def _claimed(
-        self, visit: Visit, factor: Factor, answer: Answer
-    ) -> tuple[User | None, str | None]:
-        """The user an answer is about. Disabled and unknown are one case until a proof."""
-        user = self._user(visit)
-        if user is not None:
-            return user, None
-        if not factor.identifies:
-            return None, ""
-        typed = answer.get("username", "")
-        found = self._users.find(typed)
-        return (None if found is None or found.disabled_at is not None else found), typed
-
-    def _proofs(self, visit: Visit, user: User | None) -> tuple[Achieved, ...]:
-        """What was proven here, and in the live session if it is the same person's."""
-        session = visit.session
-        if user is None or session is None or session.user_id != user.id:
-            return visit.interaction.achieved
-        if visit.interaction.fresh_user or "login" in visit.request.prompts:
-            return visit.interaction.achieved
-        return (*visit.interaction.achieved, *session.achieved)
-
-    def _available(
-        self,
-        name: str,
-        visit: Visit,
-        user: User | None,
-        held: Sequence[Authenticator],
-        now: datetime,
-    ) -> bool:
-        factor = self._factors.get(name)
-        if factor is None:
-            return False
-        if user is None:
-            return True  # nobody yet: later steps are decided once somebody is identified
-        return bool(factor.available(self._context(visit, user, _only(held, name), now)))
-
-    def _context(
-        self, visit: Visit, user: User | None, held: Sequence[Authenticator], now: datetime
-    ) -> Context:
-        return Context(now, self._issuer, user, held, self._once, visit.peer)
-
-    def _held(self, user: User | None) -> Sequence[Authenticator]:
-        if user is None:
-            return ()
-        return tuple(a for a in self._authenticators.of(user.id) if a.disabled_at is None)
 
     def _emit(
         self, kind: type[events.InteractionEvent], visit: Visit, user: User | None, **more: object
@@ -389,14 +293,3 @@ class Engine:
                 **more,
             )
         )
-
-
-def _subject(user: User | None, typed: str | None) -> str:
-    """Whom failures are counted against; names that nobody has are counted alike."""
-    if user is not None:
-        return user.id
-    return "?" + hashlib.sha256(fold(typed or "").encode("utf-8", "replace")).hexdigest()[:32]
-
-
-def _only(held: Sequence[Authenticator], factor: str) -> tuple[Authenticator, ...]:
-    return tuple(a for a in held if a.factor == factor)

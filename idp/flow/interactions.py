@@ -1,17 +1,19 @@
-"""Interactions at rest: values in Ephemeral, changed only by compare-and-swap.
+"""Interactions at rest: sealed values in Ephemeral, changed only by compare-and-swap.
 
-An interaction that was used up cannot come back: `save` writes over exactly what was read.
+An interaction that was used up cannot come back: `save` writes over exactly what was read. They
+are sealed because they hold what nobody else may read: the code that was sent, the seed that is
+being enrolled.
 """
 
 import base64
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from pydantic import TypeAdapter
 
 from idp.model import Interaction
-from idp.ports import Ephemeral
+from idp.ports import Ephemeral, Sealing
 
 _codec = TypeAdapter(Interaction)
 
@@ -21,44 +23,52 @@ class Stored:
     """An interaction and the bytes it was read from."""
 
     interaction: Interaction
-    raw: bytes
+    raw: bytes = field(repr=False)
 
 
 class Interactions:
-    def __init__(self, ephemeral: Ephemeral, ttl: timedelta) -> None:
+    def __init__(self, ephemeral: Ephemeral, sealing: Sealing, ttl: timedelta) -> None:
         self._ephemeral = ephemeral
+        self._sealing = sealing
         self._ttl = ttl
 
     def add(self, interaction: Interaction) -> Stored:
-        raw = _codec.dump_json(interaction)
-        self._ephemeral.put(_key(interaction.id), raw, self._ttl)
+        key = _key(interaction.id)
+        raw = self._sealing.seal(_codec.dump_json(interaction), key)
+        self._ephemeral.put(key, raw, self._ttl)
         return Stored(interaction, raw)
 
     def get(self, interaction_id: str) -> Stored | None:
-        raw = self._ephemeral.get(_key(interaction_id))
-        return None if raw is None else Stored(_codec.validate_json(raw), raw)
+        key = _key(interaction_id)
+        raw = self._ephemeral.get(key)
+        return None if raw is None else Stored(self._open(raw, key), raw)
 
     def save(self, before: Stored, after: Interaction) -> Stored | None:
         """The new value, or None when another request changed or used it up meanwhile."""
-        raw = _codec.dump_json(after)
-        if raw == before.raw:
+        if after == before.interaction:
             return before
-        if self._ephemeral.put(_key(after.id), raw, self._ttl, expect=before.raw):
+        key = _key(after.id)
+        raw = self._sealing.seal(_codec.dump_json(after), key)
+        if self._ephemeral.put(key, raw, self._ttl, expect=before.raw):
             return Stored(after, raw)
         return None
 
     def take(self, interaction_id: str) -> Interaction | None:
         """Use it up: one caller gets it. What stays behind says that it was finished."""
-        raw = self._ephemeral.take(_key(interaction_id))
+        key = _key(interaction_id)
+        raw = self._ephemeral.take(key)
         if raw is None:
             return None
         self._ephemeral.put(_finished_key(interaction_id), raw, self._ttl)
-        return _codec.validate_json(raw)
+        return self._open(raw, key)
 
     def finished(self, interaction_id: str) -> Interaction | None:
         """The used-up interaction, for a page that says so; never a way to go on."""
         raw = self._ephemeral.get(_finished_key(interaction_id))
-        return None if raw is None else _codec.validate_json(raw)
+        return None if raw is None else self._open(raw, _key(interaction_id))
+
+    def _open(self, raw: bytes, key: str) -> Interaction:
+        return _codec.validate_json(self._sealing.open(raw, key))
 
 
 def support_code(interaction_id: str) -> str:

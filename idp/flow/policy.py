@@ -122,6 +122,55 @@ def reached(
     return None
 
 
+def strongest(policy: Policy, holds: Holds) -> str | None:
+    """The last acr of the policy that somebody can reach who holds these factors."""
+    found = None
+    for rule in policy.acrs.values():
+        if any(_leftover_steps(recipe, holds) == () for recipe in rule.recipes if recipe):
+            found = rule.name
+    return found
+
+
+def to_enroll(
+    policy: Policy,
+    requirement: Requirement,
+    proofs: Iterable[Achieved],
+    holds: Holds,
+    may_enroll: Holds,
+    now: datetime,
+) -> tuple[str, ...]:
+    """Factors of which binding any one leads towards an unreachable requirement, the way that
+    takes fewest first. Empty when no way leads there."""
+    newest = tuple(sorted(proofs, key=lambda proof: proof.at, reverse=True))
+    ways: list[tuple[int, tuple[str, ...]]] = []
+    for rule in _wanted(policy, requirement):
+        fresh = _fresh(rule, requirement, newest, now)
+        for recipe in rule.recipes:
+            lacking = [
+                step for step in _leftover(recipe, fresh, ()) if not any(holds(f) for f in step)
+            ]
+            offers = [tuple(f for f in step if may_enroll(f)) for step in lacking]
+            if offers and all(offers):
+                ways.append((len(offers), offers[0]))
+    ways.sort(key=lambda way: way[0])
+    return _unique(factor for _, offer in ways for factor in offer)
+
+
+def _leftover_steps(recipe: Recipe, holds: Holds) -> tuple[Step, ...]:
+    """The steps for which nothing is held, each held factor serving one step."""
+    if not recipe:
+        return ()
+    step, rest = recipe[0], recipe[1:]
+    best = (step, *_leftover_steps(rest, holds))
+    for factor in filter(holds, step):
+        best = min(best, _leftover_steps(rest, _without(holds, factor)), key=len)
+    return best
+
+
+def _without(holds: Holds, factor: str) -> Holds:
+    return lambda name: name != factor and holds(name)
+
+
 def _judge(
     policy: Policy,
     requirement: Requirement,

@@ -39,6 +39,25 @@ def requirements(
     return tuple(found)
 
 
+DEFERRABLE = frozenset({"rule", "default"})  # what an operator demands of everybody, with a grace
+
+
+def relaxed(policy: Policy, found: Sequence[Requirement]) -> tuple[Requirement, ...]:
+    """While a demanded enrolment is put off: rules wait, and the default takes the next weaker acr
+    that holds. What the request, the client and the person demand stays; so does the truth about
+    what was reached."""
+    order = list(policy.acrs)
+    kept = []
+    for requirement in found:
+        if requirement.source == "default":
+            place = order.index(policy.default_acr)
+            acrs = tuple(reversed(order[: place + 1]))
+            kept.append(Requirement(acrs, "default", requirement.since))
+        elif requirement.source != "rule":
+            kept.append(requirement)
+    return tuple(kept)
+
+
 def proven_since(request: AuthorizationRequest, started_at: datetime) -> datetime | None:
     if "login" in request.prompts:
         return started_at

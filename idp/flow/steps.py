@@ -18,8 +18,20 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """A challenge that can be answered without being chosen."""
+
+    factor: str
+    challenge: Challenge
+
+
+@dataclass(frozen=True, slots=True)
 class Asked:
-    """The next thing to ask of the person. `username` is who is signing in, once typed."""
+    """The next thing to ask of the person. `username` is who is signing in, once typed.
+
+    `enrolling`: the answer binds a new authenticator of `factor`; `deferrable`: the person may put
+    that off. `resendable`: the message that carries the challenge can be asked for again.
+    """
 
     stored: Stored
     factor: str
@@ -28,6 +40,10 @@ class Asked:
     username: str | None
     error: str | None = None
     retry_after: timedelta | None = None
+    beside: tuple[Beside, ...] = ()
+    resendable: bool = False
+    enrolling: bool = False
+    deferrable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +77,7 @@ class Visit:
     client: Client
     session: Session | None
     peer: bytes | None = None
+    address: str = ""
 
     @property
     def interaction(self) -> Interaction:

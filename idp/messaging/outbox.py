@@ -1,11 +1,10 @@
-"""Messages that go nowhere real: kept for a developer to read, or refused where no gateway is."""
+"""Messages that go nowhere real: kept for a developer to read."""
 
 import threading
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
 
-from idp.errors import ConfigError
 from idp.model import Message
 from idp.ports import Clock
 
@@ -25,10 +24,3 @@ class Outbox:
     def messages(self) -> Sequence[tuple[datetime, Message]]:
         with self._lock:
             return tuple(self._kept)
-
-
-class Undelivered:
-    """No gateway is configured: a factor that needs one fails, and says so to the operator."""
-
-    def send(self, message: Message) -> None:
-        raise ConfigError(f"no gateway for {message.kind} is configured")

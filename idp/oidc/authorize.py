@@ -14,6 +14,7 @@ from idp.errors import OAuthError, PageError
 from idp.factors.base import N_
 from idp.model import AuthorizationRequest, Client
 from idp.oidc.client import redirect_allowed
+from idp.oidc.first_party import ACCOUNT
 from idp.oidc.tokens import Tokens
 from idp.oidc.verify import InvalidJws
 from idp.ports import Clients
@@ -114,6 +115,7 @@ class RequestRules:
             essential_acr=essential,
             claims=claims,
             parameters=parameters,
+            response_type=values["response_type"],
         )
 
     def _scope(self, values: Mapping[str, str], client: Client) -> tuple[str, ...]:
@@ -212,6 +214,8 @@ def _refuse_objects(values: Mapping[str, str]) -> None:
 def _response_type(values: Mapping[str, str], client: Client) -> None:
     if "response_type" not in values:
         raise OAuthError("invalid_request", "response_type is missing.", parameter="response_type")
+    if values["response_type"] == "none" and client.client_id == ACCOUNT:
+        return
     if values["response_type"] != "code":
         raise OAuthError(
             "unsupported_response_type",

@@ -117,7 +117,14 @@ class Journey:
             identifier=(request.login_hint or "")[:256] or None,
             fresh_user="select_account" in request.prompts,
         )
-        visit = Visit(Stored(interaction, b""), request, client, browser.session, browser.peer)
+        visit = Visit(
+            Stored(interaction, b""),
+            request,
+            client,
+            browser.session,
+            browser.peer,
+            browser.ip,
+        )
         done = self._engine.reached(visit)
         if done is not None and self._consents.wanted(done.user, client, request) is None:
             return self._complete(visit, done, browser)
@@ -143,6 +150,19 @@ class Journey:
         return self._move(
             interaction_id, browser, lambda visit: self._engine.answer(visit, factor, form)
         )
+
+    def enroll(
+        self, interaction_id: str, browser: Browser, factor: str, form: Mapping[str, str]
+    ) -> Outcome:
+        return self._move(
+            interaction_id, browser, lambda visit: self._engine.enroll(visit, factor, form)
+        )
+
+    def defer(self, interaction_id: str, browser: Browser) -> Outcome:
+        return self._move(interaction_id, browser, self._engine.defer)
+
+    def resend(self, interaction_id: str, browser: Browser) -> Outcome:
+        return self._move(interaction_id, browser, self._engine.resend)
 
     def choose(self, interaction_id: str, browser: Browser, factor: str) -> Outcome:
         return self._move(interaction_id, browser, lambda visit: self._engine.choose(visit, factor))
@@ -196,7 +216,7 @@ class Journey:
         except AuthorizeError as error:
             self._interactions.take(interaction_id)
             return self._error(error)
-        return Visit(stored, request, client, browser.session, browser.peer)
+        return Visit(stored, request, client, browser.session, browser.peer, browser.ip)
 
     def _outcome(self, visit: Visit, step: Step, browser: Browser) -> Outcome:
         if isinstance(step, Asked):
@@ -226,7 +246,9 @@ class Journey:
             ip=browser.ip,
             user_agent=browser.user_agent,
         )
-        code = self._code(visit, done, held.session)
+        parameters = {}
+        if visit.request.response_type == "code":
+            parameters["code"] = self._code(visit, done, held.session)
         self._bus.emit(
             events.SignInCompleted(
                 at=self._clock(),
@@ -239,7 +261,7 @@ class Journey:
                 session_id=held.session.id,
             )
         )
-        return self._answered(visit.request, {"code": code}, held)
+        return self._answered(visit.request, parameters, held)
 
     def _code(self, visit: Visit, done: Done, session: Session) -> str:
         now, request = self._clock(), visit.request

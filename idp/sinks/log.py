@@ -31,6 +31,8 @@ _SEVERITY: Mapping[type[events.Event], int] = {
     events.RequestFailed: logging.ERROR,
     events.RefreshTokenReused: logging.WARNING,
     events.CodeReplayed: logging.WARNING,
+    events.MessageFailed: logging.WARNING,
+    events.SmsAlarm: logging.WARNING,
 }
 _BY_WEIGHT = {"now": logging.INFO, "batch": logging.DEBUG, "none": logging.DEBUG}
 

@@ -12,7 +12,7 @@ from sqlalchemy import Insert, bindparam, select
 from idp.model import AuditRow
 from idp.storage.database import Database
 from idp.storage.prepared import Command, Prepared
-from idp.storage.records import MAPPING, Mapped, fitting
+from idp.storage.records import MAPPING, Mapped, fitting, storable
 from idp.storage.tables import audit
 
 _mapped = Mapped(AuditRow, audit, detail=MAPPING)
@@ -53,6 +53,19 @@ class SqlAuditTrail:
         else:
             found = self._about.all(after=after, limit=limit, support_code=support_code)
         return [(row[0], _mapped.load(row[1:])) for row in found]
+
+    def about(self, user_id: str, events: Sequence[str], *, limit: int = 100) -> Sequence[AuditRow]:
+        """What happened to a user, of these events; the newest first."""
+        if not storable(user_id):
+            return []
+        found = (
+            select(*_mapped.columns)
+            .where(audit.c.user_id == user_id, audit.c.event.in_(events))
+            .order_by(audit.c.seq.desc())
+            .limit(limit)
+        )
+        with self._database.read() as connection:
+            return [_mapped.load(tuple(row)) for row in connection.execute(found)]
 
 
 def _insert(size: int) -> Insert:

@@ -126,6 +126,11 @@ class Database:
 
         return cast("Insert", postgresql.insert(table))
 
+    def integrity_errors(self) -> type[Exception]:
+        """What the driver raises for a key that is taken, where commands are run on it."""
+        error: type[Exception] = self.engine.dialect.dbapi.IntegrityError  # type: ignore[union-attr]
+        return error
+
     def require_reachable(self) -> None:
         """Raises ConfigError, with the driver's own words, when no statement gets through."""
         try:

@@ -17,13 +17,16 @@ from idp.storage.clients import SqlClients
 from idp.storage.consents import SqlConsents
 from idp.storage.database import Database
 from idp.storage.grants import SqlGrants
+from idp.storage.mails import SqlMails
 from idp.storage.purge import purge
-from idp.storage.seal import Keyring, Sealer, SealError, create_keyring, load_keyring
+from idp.storage.quotas import SqlQuotas
+from idp.storage.seal import Keyring, Sealed, Sealer, SealError, create_keyring, load_keyring
 from idp.storage.server_secrets import SqlServerSecrets
 from idp.storage.sessions import SqlSessions
 from idp.storage.signing_keys import SqlSigningKeys
 from idp.storage.sql_ephemeral import SqlEphemeral
 from idp.storage.tables import server_secret
+from idp.storage.tickets import SqlTickets
 from idp.storage.users import SqlUsers
 
 if TYPE_CHECKING:
@@ -69,6 +72,10 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         server_secrets=SqlServerSecrets(database, sealer),
         ephemeral=redis or SqlEphemeral(passing, clock, once_in=database),
         audit=SqlAuditTrail(database),
+        quotas=SqlQuotas(database),
+        tickets=SqlTickets(database),
+        mails=SqlMails(database, sealer),
+        sealing=Sealed(sealer),
         close=close,
         healthy=healthy,
         purge=forget,

@@ -69,10 +69,14 @@ class Prepared(_Compiled):
         """Every row. Holds the connection no longer than the driver needs it."""
         connection = self._engine.raw_connection()
         try:
-            driver: Any = connection.driver_connection
-            rows: Sequence[Row] = driver.execute(self._sql, self._arguments(values)).fetchall()
+            rows = self.on(connection.driver_connection, **values)
         finally:
             connection.close()
+        return rows
+
+    def on(self, driver: Any, **values: Any) -> Sequence[Row]:
+        """Inside the caller's transaction (`Database.driver`)."""
+        rows: Sequence[Row] = driver.execute(self._sql, self._arguments(values)).fetchall()
         return [self._convert(row) for row in rows] if self._results else rows
 
 
@@ -87,11 +91,15 @@ class Command(_Compiled):
         """As a transaction of its own; how many rows it touched."""
         connection = self._engine.raw_connection()
         try:
-            driver: Any = connection.driver_connection
-            touched: int = driver.execute(self._sql, self._arguments(values)).rowcount
+            touched = self.touched(connection.driver_connection, **values)
         finally:
             connection.close()
         return touched
+
+    def touched(self, driver: Any, **values: Any) -> int:
+        """Inside the caller's transaction; how many rows it touched."""
+        count: int = driver.execute(self._sql, self._arguments(values)).rowcount
+        return count
 
     def one(self, **values: Any) -> Row | None:
         """As a transaction of its own; the row that RETURNING gives."""
@@ -109,9 +117,6 @@ class Command(_Compiled):
             return None
         rows = cursor.fetchall()
         return self._convert(rows[0]) if rows else None
-
-    def many(self, driver: Any, rows: Sequence[dict[str, Any]]) -> None:
-        driver.cursor().executemany(self._sql, [self._arguments(row) for row in rows])
 
 
 def _converters(found: Any) -> list[tuple[Any, Convert]]:

@@ -11,9 +11,11 @@ from idp.storage.tables import (
     code,
     ephemeral,
     grant,
+    quota,
     refresh_token,
     revoked_token,
     session,
+    ticket,
 )
 
 # Somebody who waits this long for his failures to be forgotten gets fewer attempts than somebody
@@ -40,9 +42,10 @@ def _statements(before: datetime) -> list[Delete]:
         ~exists().where(code.c.grant_id == grant.c.id),
         ~exists().where(refresh_token.c.grant_id == grant.c.id),
     )
-    expiring = (code, refresh_token, revoked_token, session, ephemeral)
+    expiring = (code, refresh_token, revoked_token, session, ephemeral, ticket)
     return [
         *(table.delete().where(table.c.expires_at <= before) for table in expiring),
         grant.delete().where(*unused_grant),
+        quota.delete().where(quota.c.ends_at <= before),
         attempt.delete().where(attempt.c.not_before <= before - ATTEMPTS_KEPT),
     ]

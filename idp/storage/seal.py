@@ -224,6 +224,20 @@ class Sealer:
         return _decrypt(key, sealed.wrap_nonce, sealed.wrapped, _bind("wrap", sealed.kid, *place))
 
 
+class Sealed:
+    """The port `Sealing`: values outside the tables' own sealed columns, bound to a name."""
+
+    def __init__(self, sealer: Sealer) -> None:
+        self._sealer = sealer
+
+    def seal(self, value: bytes, name: str) -> bytes:
+        return self._sealer.seal(value, table="", column="value", row=name)
+
+    def open(self, sealed: bytes, name: str) -> bytes:
+        """Raises SealError for what was not sealed under this name."""
+        return self._sealer.open(sealed, table="", column="value", row=name)
+
+
 def _decrypt(key: bytes, nonce: bytes, ciphertext: bytes, bound: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(nonce, ciphertext, bound)

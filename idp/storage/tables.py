@@ -45,7 +45,6 @@ user = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("username", String(256), nullable=False),
-    Column("username_folded", String(256), nullable=False, unique=True),
     Column("email", String(320)),
     Column("email_verified", Boolean, nullable=False),
     Column("phone", String(32)),
@@ -56,6 +55,17 @@ user = Table(
     Column("created_at", Instant, nullable=False),
     Column("updated_at", Instant, nullable=False),
     Column("disabled_at", Instant),
+    Column("enroll_by", Instant),
+)
+
+# Usernames and verified addresses: what somebody may sign in by is one namespace.
+name = Table(
+    "name",
+    metadata,
+    Column("folded", String(320), primary_key=True),
+    Column("user_id", String(32), ForeignKey("user.id", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Index("name_user", "user_id"),
 )
 
 authenticator = Table(
@@ -229,4 +239,39 @@ audit = Table(
     Column("client_id", String(128)),
     Column("detail", JSON, nullable=False),
     Index("audit_support_code", "support_code"),
+    Index("audit_user", "user_id"),
+)
+
+quota = Table(
+    "quota",
+    metadata,
+    Column("key", String(256), primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("ends_at", Instant, nullable=False),
+    Index("quota_ends", "ends_at"),
+)
+
+ticket = Table(
+    "ticket",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True),
+    Column("purpose", String(32), nullable=False),
+    Column("user_id", String(32), ForeignKey("user.id", ondelete="CASCADE")),
+    Column("data", JSON, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("used_at", Instant),
+    Index("ticket_user", "user_id"),
+)
+
+mail = Table(
+    "mail",
+    metadata,
+    Column("id", String(32), primary_key=True),
+    Column("sealed", LargeBinary, nullable=False, info={"sealed": True}),  # to, subject, text
+    Column("created_at", Instant, nullable=False),
+    Column("due_at", Instant, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("because", String(256)),
+    Index("mail_due", "due_at"),
 )

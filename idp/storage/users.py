@@ -1,16 +1,16 @@
-"""The people with an account here."""
+"""The people with an account here, and the names that they sign in by."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy import bindparam, select
-from sqlalchemy.exc import IntegrityError
 
 from idp.errors import Conflict, NotFound
 from idp.model import User, fold
 from idp.storage.database import Database
-from idp.storage.prepared import Prepared
+from idp.storage.prepared import Command, Prepared
 from idp.storage.records import MAPPING, Mapped, storable
-from idp.storage.tables import user
+from idp.storage.tables import name, user
 
 _mapped = Mapped(User, user, claims=MAPPING)
 
@@ -21,7 +21,10 @@ class SqlUsers:
         columns = select(*_mapped.columns)
         self._by_id = Prepared(database, columns.where(user.c.id == bindparam("id")))
         self._by_name = Prepared(
-            database, columns.where(user.c.username_folded == bindparam("folded"))
+            database,
+            columns.join_from(user, name, name.c.user_id == user.c.id).where(
+                name.c.folded == bindparam("folded")
+            ),
         )
         self._page = Prepared(
             database,
@@ -29,16 +32,28 @@ class SqlUsers:
             .order_by(user.c.id)
             .limit(bindparam("limit")),
         )
+        self._add = Command(database, user.insert(), user.c.keys())
+        self._save = Command(
+            database, user.update().where(user.c.id == bindparam("this")), user.c.keys()
+        )
+        self._names_of = Prepared(
+            database,
+            select(name.c.folded, name.c.kind)
+            .where(name.c.user_id == bindparam("user_id"))
+            .order_by(name.c.folded),
+        )
+        self._forget_names = Command(
+            database, name.delete().where(name.c.user_id == bindparam("user_id"))
+        )
+        self._add_name = Command(database, name.insert(), name.c.keys())
 
     def add(self, record: User) -> None:
-        """Raises Conflict when the name, in any spelling, is taken."""
-        values = _mapped.dump(record)
+        """Raises Conflict when one of the names, in any spelling, is taken."""
         try:
-            with self._database.read() as connection:
-                connection.execute(
-                    user.insert().values(values | {"username_folded": fold(record.username)})
-                )
-        except IntegrityError:
+            with self._database.driver() as driver:
+                self._add.on(driver, **_mapped.dump(record))
+                self._take_names(driver, record)
+        except self._database.integrity_errors():
             raise _taken(record) from None
 
     def get(self, user_id: str) -> User | None:
@@ -48,28 +63,39 @@ class SqlUsers:
         return None if row is None else _mapped.load(row)
 
     def find(self, identifier: str) -> User | None:
-        """By username, in any spelling that folds to it."""
+        """By username or verified address, in any spelling that folds to it."""
         folded = fold(identifier)
         row = self._by_name.one(folded=folded) if storable(folded) else None
         return None if row is None else _mapped.load(row)
 
     def save(self, record: User) -> None:
-        """Raises NotFound when the user is gone, Conflict when the new name is taken."""
-        values = _mapped.dump(record)
-        statement = user.update().where(user.c.id == record.id)
+        """Raises NotFound when the user is gone, Conflict when a new name is taken."""
         try:
-            with self._database.read() as connection:
-                done = connection.execute(
-                    statement.values(values | {"username_folded": fold(record.username)})
-                )
-        except IntegrityError:
+            with self._database.driver() as driver:
+                if not self._save.touched(driver, **_mapped.dump(record), this=record.id):
+                    raise NotFound(f"There is no user {record.id}.")
+                held = [(row[0], row[1]) for row in self._names_of.on(driver, user_id=record.id)]
+                if sorted(_names(record)) != held:
+                    self._forget_names.on(driver, user_id=record.id)
+                    self._take_names(driver, record)
+        except self._database.integrity_errors():
             raise _taken(record) from None
-        if not done.rowcount:
-            raise NotFound(f"There is no user {record.id}.")
 
     def list(self, *, after: str = "", limit: int = 100) -> Sequence[User]:
         return [_mapped.load(row) for row in self._page.all(after=after, limit=limit)]
 
+    def _take_names(self, driver: Any, record: User) -> None:
+        for folded, kind in _names(record):
+            self._add_name.on(driver, folded=folded, user_id=record.id, kind=kind)
+
+
+def _names(record: User) -> list[tuple[str, str]]:
+    """An address counts once it is verified: nobody can take another's by claiming it."""
+    names = {fold(record.username): "username"}
+    if record.email and record.email_verified:
+        names.setdefault(fold(record.email), "mail")
+    return list(names.items())
+
 
 def _taken(record: User) -> Conflict:
-    return Conflict(f"The username {record.username!r} is taken.")
+    return Conflict(f"The username {record.username!r}, or the address with it, is taken.")

@@ -33,7 +33,19 @@ SCOPE_TEXTS = {
         N_("Until you withdraw it here."),
     ),
 }
-CONTROLS = frozenset({"csrf", "factor", "decision", "choose", "restart", "cancel"})
+CONTROLS = frozenset(
+    {
+        "csrf",
+        "factor",
+        "decision",
+        "choose",
+        "restart",
+        "cancel",
+        "enroll",
+        "defer",
+        "resend",
+    }
+)
 
 
 class Login:
@@ -79,7 +91,13 @@ class Login:
                 return journey.choose(interaction_id, browser, form["choose"])
             if form.get("decision"):
                 return journey.decide(interaction_id, browser, form["decision"] == "allow")
+            if form.get("defer"):
+                return journey.defer(interaction_id, browser)
+            if form.get("resend"):
+                return journey.resend(interaction_id, browser)
             fields = {name: value for name, value in form.items() if name not in CONTROLS}
+            if form.get("enroll"):
+                return journey.enroll(interaction_id, browser, form.get("factor", ""), fields)
             return journey.answer(interaction_id, browser, form.get("factor", ""), fields)
 
         def moved() -> Outcome:
@@ -144,7 +162,7 @@ class Login:
             return _json(
                 {
                     "interaction": interaction.id,
-                    "step": "factor",
+                    "step": "enroll" if asked.enrolling else "factor",
                     "client": {"client_id": found.client.client_id, "name": found.client.name},
                     "public": dict(asked.challenge.public),
                     "support_code": support_code(interaction.id),
@@ -154,7 +172,7 @@ class Login:
             )
         return page(
             self._theme,
-            factor_template(current_app, asked.factor),
+            factor_template(current_app, asked.factor, enrolling=asked.enrolling),
             429 if asked.retry_after else 200,
             page_id=f"step factor-{asked.factor}",
             client=found.client,
@@ -187,7 +205,7 @@ class Login:
                     "maxlength": field.maxlength,
                     "value": typed.get(field.name, ""),
                     "readonly": False,
-                    "required": True,
+                    "required": field.required,
                     "autofocus": False,
                     "hint": _(field.hint) if field.hint else None,
                 }
@@ -197,6 +215,12 @@ class Login:
             "retry_after": int(asked.retry_after.total_seconds()) if asked.retry_after else None,
             "username": None if "username" in named else asked.username,
             "choices": [{"factor": c.factor, "label": _(c.label)} for c in asked.choices],
+            "beside": [
+                {"factor": b.factor, "public": dict(b.challenge.public)} for b in asked.beside
+            ],
+            "resendable": asked.resendable,
+            "enrolling": asked.enrolling,
+            "deferrable": asked.deferrable,
         }
 
     def _consent(self, found: ConsentPage) -> AnyResponse:

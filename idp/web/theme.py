@@ -6,19 +6,23 @@ from the default. Languages are those that have a catalogue.
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
+from gettext import NullTranslations
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 from babel import Locale
+from babel.support import Translations
 from flask import Flask, Response, abort, g, render_template, request, send_from_directory
 from flask_babel import Babel, get_locale
 from jinja2 import FileSystemLoader
+from markupsafe import Markup
 
+from idp.factors.qr import svg
 from idp.model import Client
 from idp.settings import Settings
 from idp.web.cookies import Cookies
@@ -82,6 +86,8 @@ def install(app: Flask, theme: Theme, cookies: Cookies) -> None:
     app.jinja_env.loader = FileSystemLoader([str(folder) for folder in theme.folders])
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.auto_reload = False
+    app.jinja_env.globals["qr"] = lambda text: Markup(svg(text))  # noqa: S704 - our own markup
+    app.jinja_env.filters["grouped"] = grouped
     Babel(
         app,
         default_locale=theme.default_locale,
@@ -146,14 +152,38 @@ def shown(client: Client) -> Mapping[str, Any]:
     }
 
 
+def translator(theme: Theme) -> Callable[[str | None, str], str]:
+    """Texts in a person's language, outside of any request: for messages that are sent."""
+    catalogues: dict[str, NullTranslations] = {}
+
+    def translate(locale: str | None, text: str) -> str:
+        language = (locale or theme.default_locale).replace("_", "-").split("-")[0].lower()
+        if language not in theme.locales:
+            language = theme.default_locale
+        if language not in catalogues:
+            found = NullTranslations()
+            for folder in theme.folders:  # the first of them has the first word
+                found.add_fallback(Translations.load(str(folder / "translations"), [language]))
+            catalogues[language] = found
+        return catalogues[language].gettext(text)
+
+    return translate
+
+
+def grouped(text: str) -> str:
+    """In groups of four, as people read a key out to themselves."""
+    return " ".join(text[start : start + 4] for start in range(0, len(text), 4))
+
+
 def _web_link(uri: str | None) -> str | None:
     """Only what a browser opens as a page: never `javascript:` or `data:`."""
     return uri if (uri or "").startswith(("https://", "http://")) else None
 
 
-def factor_template(app: Flask, factor: str) -> str:
-    """The theme's own template for a factor, where it has one."""
-    name = f"factors/{factor}.html"
+def factor_template(app: Flask, factor: str, *, enrolling: bool = False) -> str:
+    """The theme's own template for a factor, where it has one: `totp.html` asks for an answer,
+    `totp.enroll.html` binds a new authenticator."""
+    name = f"factors/{factor}.enroll.html" if enrolling else f"factors/{factor}.html"
     return name if name in app.config["FACTOR_TEMPLATES"] else "step.html"
 
 

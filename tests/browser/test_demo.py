@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, expect
 
 from tests.browser import steps
-from tests.browser.conftest import Enroll, Person, Running, Watch
+from tests.browser.conftest import Enroll, Person, Running
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -52,19 +52,16 @@ def test_the_transfer_asks_for_the_code_alone(
     assert notice(page) == "Transfer done, authorised with aal2."
 
 
-def test_the_transfer_is_refused_to_who_has_no_second_factor(
-    either: BrowserContext, running: Running, ben: Person, watch: Watch
+def test_the_transfer_leads_who_has_no_second_factor_through_enrolment(
+    either: BrowserContext, running: Running, ben: Person
 ) -> None:
-    watch.expect("status of 400")
     page = either.new_page()
     steps.sign_in(page, running, ben)
 
     page.get_by_role("button", name="Transfer money").click()
 
-    steps.at(page, "That did not work")
-    expect(page.get_by_text("This action needs a second factor")).to_be_visible()
-    page.get_by_role("link", name="Back to the start").click()
-    steps.at_relying_party(page, running, "Hello, Ben Example")
+    steps.at(page, "Add your authenticator app")
+    expect(page.get_by_role("img", name="QR code")).to_be_visible()
 
 
 def test_sign_out_ends_both_sessions(either: BrowserContext, running: Running, ben: Person) -> None:

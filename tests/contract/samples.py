@@ -41,6 +41,7 @@ USER = User(
     locale="de-AT",
     claims={"given_name": "Käthe", "address": {"country": "AT"}},
     disabled_at=NOW + MINUTE,
+    enroll_by=NOW + 2 * MINUTE,
 )
 PLAIN_USER = User(id="user-2", username="bob", created_at=NOW, updated_at=NOW)
 CLIENT = Client(

@@ -84,7 +84,8 @@ def test_2_refusals_of_the_person(house: House, name: str) -> None:
 
 
 def test_2_an_unmet_demand(house: House) -> None:
-    answer = answer_of(finish(house.browser(), house, Request(more={"acr_values": "aal2"})))
+    claims = '{"id_token":{"acr":{"essential":true,"values":["gold"]}}}'
+    answer = answer_of(house.browser().authorize(Request(more={"claims": claims})))
     assert answer["error"] == "unmet_authentication_requirements"
     assert answer["iss"] == house.issuer
 

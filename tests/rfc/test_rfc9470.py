@@ -5,8 +5,15 @@ from typing import Any
 
 import pytest
 
+from idp.factors.totp import Totp
 from tests.house import Browser, House, Request, answer_of
 from tests.rfc.tools import claims_of, refusal
+
+
+@pytest.fixture
+def no_enrollment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can bind an authenticator app by themselves."""
+    monkeypatch.setattr(Totp, "enrollable", False, raising=False)
 
 
 def id_token(house: House, browser: Browser, username: str, **more: Any) -> dict[str, Any]:
@@ -46,6 +53,7 @@ def test_4_an_old_proof_counts_no_more(house: House) -> None:
     assert int(house.clock().timestamp()) - found["auth_time"] <= 600
 
 
+@pytest.mark.usefixtures("no_enrollment")
 def test_5_unmet_when_the_person_cannot_reach_it(house: House) -> None:
     browser = house.browser()
     request = Request(more={"acr_values": "aal2"})
@@ -55,11 +63,23 @@ def test_5_unmet_when_the_person_cannot_reach_it(house: House) -> None:
     assert answer["state"] == request.state
 
 
+@pytest.mark.usefixtures("no_enrollment")
 def test_5_a_signed_in_person_who_cannot_reach_it(house: House) -> None:
     browser = house.browser()
     browser.sign_in(Request(), "ben")
     answer = refusal(house, Request(more={"acr_values": "aal2"}), browser)
     assert answer["error"] == "unmet_authentication_requirements"
+
+
+def test_4_who_lacks_a_factor_is_led_through_enrolment(house: House) -> None:
+    browser = house.browser()
+    request = Request(more={"acr_values": "aal2"})
+    browser.authorize(request)
+    page = browser.submit(username="ben", password=house.users["ben"]["password"])
+    assert "Add your authenticator app" in page.text
+    answer = answer_of(browser.submit(code=browser.enrolling_code()))
+    found = claims_of(house.redeem(request, answer["code"], "web").json["id_token"])
+    assert (found["acr"], found["amr"]) == ("aal2", ["pwd", "otp", "mfa"])
 
 
 @pytest.mark.parametrize(

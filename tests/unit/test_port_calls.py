@@ -170,6 +170,8 @@ LOGIN = {
     "ephemeral.put": 3,  # begun and asked, proven, finished
     "ephemeral.get": 2,
     "ephemeral.take": 1,
+    "sealing.seal": 2,
+    "sealing.open": 3,
     "sessions.add": 1,
     "grants.add": 1,
     "audit.append": 2,  # owed before the answer: the factor, the sign-in

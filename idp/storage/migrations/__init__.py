@@ -7,7 +7,7 @@ becomes HEAD. It runs forward on both databases and leaves the previous release 
 from pathlib import Path
 from typing import Final
 
-HEAD: Final = "0001"
+HEAD: Final = "0002"
 
 
 def knows(revision: str) -> bool:

@@ -98,6 +98,7 @@ def test_weights_of_all_events() -> None:
         "token_refused",
         "page_refused",
         "request_failed",
+        "admin_refused",
     }
     none = {"interaction_started", "token_introspected", "user_info_served"}
     assert len(trail.rows) == len(leaves()) - len(none)

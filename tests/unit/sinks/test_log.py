@@ -54,7 +54,8 @@ def test_severities(capsys: pytest.CaptureFixture[str]) -> None:
         LogSink()(sample(kind))
     level = {line["event"]: line["level"] for line in lines(capsys)}
     assert level.pop("factor_failed") == level.pop("request_failed") == "error"
-    assert level.pop("refresh_token_reused") == level.pop("code_replayed") == "warning"
+    for name in ("refresh_token_reused", "code_replayed", "message_failed", "sms_alarm"):
+        assert level.pop(name) == "warning"
     assert {name for name, severity in level.items() if severity == "debug"} == {
         "interaction_started",
         "token_issued",
@@ -62,9 +63,10 @@ def test_severities(capsys: pytest.CaptureFixture[str]) -> None:
         "page_refused",
         "token_introspected",
         "user_info_served",
+        "admin_refused",
     }
     assert set(level.values()) == {"debug", "info"}
-    assert len(level) == len(leaves()) - 4
+    assert len(level) == len(leaves()) - 6
 
 
 def test_what_is_switched_off_is_not_even_made(

@@ -69,11 +69,24 @@ def test_events_and_their_counters() -> None:
                     "client_changed",
                     "page_refused",
                     "request_failed",
+                    "authenticator_added",
+                    "authenticator_removed",
+                    "recovery_code_used",
+                    "enrollment_deferred",
+                    "password_changed",
+                    "address_verified",
+                    "ticket_issued",
+                    "ticket_used",
+                    "message_sent",
+                    "message_refused",
+                    "message_failed",
+                    "sms_alarm",
+                    "admin_refused",
                 )
             ),
         ]
     )
-    assert len(leaves()) == 22
+    assert len(leaves()) == 35
 
 
 def test_no_user_or_client_becomes_a_label() -> None:

@@ -1,0 +1,69 @@
+"""Binding a new authenticator: what is under way, as a value and, outside a sign-in, at rest.
+
+A sign-in keeps it in its interaction; the account pages, the API and the commands keep it here,
+sealed, one per user and factor, for as long as it may take.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from pydantic import TypeAdapter
+
+from idp.factors.base import Challenge, Context, Factor, Form, drawn, kept
+from idp.model import Pending
+from idp.ports import Ephemeral, Sealing
+
+TTL = timedelta(minutes=10)
+_codec = TypeAdapter(Pending)
+
+
+def begun(factor: Factor, challenge: Challenge, now: datetime) -> Pending:
+    """A binding that has just been asked for."""
+    return Pending(factor.name, challenge.public, challenge.private, now, form=kept(challenge.form))
+
+
+def shown(pending: Pending) -> Challenge:
+    """What is asked of the person, drawn again; nothing is sent."""
+    form = Form("", ()) if pending.form is None else drawn(pending.form)
+    return Challenge(form, pending.public, pending.private)
+
+
+def again(factor: Factor, ctx: Context, pending: Pending) -> Challenge:
+    """The challenge anew, with what it sends. A factor that asked for a second thing meanwhile
+    offers it by `resend(ctx, asked)`; else binding begins anew."""
+    resend = getattr(factor, "resend", None)
+    if resend is not None:
+        fresh: Challenge = resend(ctx, shown(pending))
+        return fresh
+    return factor.enroll(ctx)
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """Bindings under way outside a sign-in."""
+
+    ephemeral: Ephemeral
+    sealing: Sealing
+
+    def put(self, user_id: str, pending: Pending) -> None:
+        key = _key(user_id, pending.factor)
+        self.ephemeral.put(key, self.sealing.seal(_codec.dump_json(pending), key), TTL)
+
+    def get(self, user_id: str, factor: str) -> Pending | None:
+        key = _key(user_id, factor)
+        raw = self.ephemeral.get(key)
+        return None if raw is None else _codec.validate_json(self.sealing.open(raw, key))
+
+    def drop(self, user_id: str, factor: str) -> bool:
+        """True for the caller who ended it: a binding is completed once."""
+        return self.ephemeral.take(_key(user_id, factor)) is not None
+
+    def noted(self, user_id: str, pending: Pending, receipt: str) -> Pending:
+        """With the receipt of the message that carried it."""
+        sent = replace(pending, receipt=receipt)
+        self.put(user_id, sent)
+        return sent
+
+
+def _key(user_id: str, factor: str) -> str:
+    return f"binding:{user_id}:{factor}"

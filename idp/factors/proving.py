@@ -1,0 +1,173 @@
+"""Taking an answer, on every surface: the pages, the API, the commands.
+
+An attempt is counted before a factor looks at it, what changed is saved after it, the time is
+limited, and any exception but `Rejected` is a refusal (DESIGN section 3).
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Literal
+
+from idp.errors import Busy, NotFound, cause
+from idp.factors.base import Answer, Challenge, Context, Factor, Further, Rejected, uses
+from idp.model import Authenticator, User, fold
+from idp.ports import Attempts, Authenticators, Ephemeral
+
+Taken = Callable[[Context, Challenge, Answer], Authenticator]
+
+
+@dataclass(frozen=True, slots=True)
+class Proven:
+    """The answer was right; `authenticator` is what proved it, as it is stored now."""
+
+    authenticator: Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class NotProven:
+    """`wrong`: looked at and refused. `wait`: not looked at before `retry_at`. `broken`: the factor
+    raised or took too long. `detail` is for the operator."""
+
+    kind: Literal["wrong", "wait", "broken"]
+    detail: str
+    failures: int
+    retry_at: datetime | None = None
+    public: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Unfinished:
+    """Of a binding: the answer was taken, and this is asked next."""
+
+    challenge: Challenge
+
+
+Verdict = Proven | NotProven
+
+
+class Prover:
+    def __init__(
+        self,
+        factors: Mapping[str, Factor],
+        authenticators: Authenticators,
+        attempts: Attempts,
+        ephemeral: Ephemeral,
+        issuer: str,
+        timeout: timedelta,
+        initializer: Callable[[], None] | None = None,
+    ) -> None:
+        """`initializer` runs once in each thread that verifies."""
+        self.factors = factors
+        self._authenticators = authenticators
+        self._attempts = attempts
+        self._once = ephemeral.once
+        self._issuer = issuer
+        self._timeout = timeout
+        self._pool = ThreadPoolExecutor(
+            max_workers=64, thread_name_prefix="factor", initializer=initializer
+        )
+
+    def held(self, user: User | None) -> tuple[Authenticator, ...]:
+        """What the user has and may use, of every factor."""
+        if user is None:
+            return ()
+        return tuple(a for a in self._authenticators.of(user.id) if a.disabled_at is None)
+
+    def context(
+        self,
+        factor: Factor,
+        user: User | None,
+        held: Sequence[Authenticator],
+        now: datetime,
+        peer: bytes | None = None,
+    ) -> Context:
+        """What `factor` may know: of `held`, what it works with."""
+        own = uses(factor)
+        mine = tuple(a for a in held if a.factor == own)
+        return Context(now, self._issuer, user, mine, self._once, peer)
+
+    def verify(
+        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer, typed: str = ""
+    ) -> Verdict:
+        """`typed` is the name that was given where nobody has it: failures count against it.
+
+        Raises Busy when nobody could look at it; nothing is counted then.
+        """
+        subject = subject_of(ctx.user, typed)
+        verdict = self._take(factor.name, factor.verify, ctx, asked, answer, subject)
+        if isinstance(verdict, NotProven):
+            return verdict
+        proven = verdict.authenticator
+        if ctx.user is None or proven.user_id != ctx.user.id:
+            return NotProven("broken", "proof of another user", 0)
+        used = replace(proven, last_used_at=ctx.now)
+        try:
+            self._authenticators.save(used)
+        except NotFound:
+            return NotProven("broken", "the authenticator was removed meanwhile", 0)
+        self._attempts.reset(subject, factor.name)
+        return Proven(used)
+
+    def confirm(
+        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer
+    ) -> Verdict | Unfinished:
+        """Bind a new authenticator. Counted apart from sign-ins. Raises Busy."""
+        name = f"enroll {factor.name}"[:64]
+        subject = subject_of(ctx.user, "")
+        try:
+            verdict = self._take(name, factor.confirm, ctx, asked, answer, subject)
+        except Further as more:
+            self._attempts.forgive(subject, name)
+            return Unfinished(more.challenge)
+        if isinstance(verdict, NotProven):
+            return verdict
+        bound = verdict.authenticator
+        if ctx.user is None or bound.user_id != ctx.user.id:
+            return NotProven("broken", "bound to another user", 0)
+        self._authenticators.add(bound)
+        self._attempts.reset(subject, name)
+        return verdict
+
+    def _take(
+        self,
+        counted: str,
+        take: Taken,
+        ctx: Context,
+        asked: Challenge,
+        answer: Answer,
+        subject: str,
+    ) -> Verdict:
+        attempt = self._attempts.count(subject, counted, ctx.now)
+        if not attempt.allowed:
+            return NotProven("wait", "too many failures", attempt.failures, attempt.retry_at)
+        try:
+            return Proven(self._timed(take, ctx, asked, answer))
+        except Busy:
+            self._attempts.forgive(subject, counted)
+            raise
+        except Further:
+            raise
+        except Rejected as refusal:
+            wait = attempt.retry_at if attempt.retry_at > ctx.now else None
+            return NotProven("wrong", refusal.detail, attempt.failures, wait, refusal.public)
+        except Exception as problem:  # noqa: BLE001 - whatever a plugin raises is a refusal
+            return NotProven("broken", cause(problem), attempt.failures)
+
+    def _timed(self, take: Taken, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
+        future = self._pool.submit(take, ctx, asked, answer)
+        try:
+            return future.result(timeout=self._timeout.total_seconds())
+        except FutureTimeout:
+            future.cancel()
+            raise TimeoutError(f"took longer than {self._timeout}") from None
+
+
+def subject_of(user: User | None, typed: str) -> str:
+    """Whom failures are counted against; names that nobody has are counted alike."""
+    if user is not None:
+        return user.id
+    return "?" + hashlib.sha256(fold(typed).encode("utf-8", "replace")).hexdigest()[:32]
