@@ -163,6 +163,14 @@ def uses(factor: Factor) -> str:
     return str(getattr(factor, "uses", factor.name))
 
 
+def holds(factor: Factor, ctx: Context) -> bool:
+    """Whether the user has what this factor works with (`holds(ctx)`), be it of use right now or
+    not: a certificate that this connection does not show is still the level to be proven before
+    anything is changed."""
+    own: Callable[[Context], bool] | None = getattr(factor, "holds", None)
+    return bool(ctx.held) if own is None else own(ctx)
+
+
 def claim(factor: Factor, answer: Answer) -> Claim:
     """Whom the answer is about (`claim(answer)`), for a factor that identifies. Without the method
     it is the `username` of the form."""

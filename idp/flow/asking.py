@@ -14,6 +14,7 @@ from idp.factors.base import (
     Factor,
     ambient,
     claim,
+    holds,
     resendable,
     sends,
     uses,
@@ -93,6 +94,11 @@ class Asking:
         if at.user is None:
             return True  # nobody yet: later steps are decided once somebody is identified
         return bool(factor.available(self.context(at, factor)))
+
+    def holds(self, at: Situation, name: str) -> bool:
+        """Whether the person has it, of use in this visit or not."""
+        factor = self.factors.get(name)
+        return factor is not None and holds(factor, self.context(at, factor))
 
     def deliverable(self, factor: Factor) -> bool:
         kind = sends(factor)

@@ -10,7 +10,7 @@ from datetime import timedelta
 from idp.factors.base import enrollable
 from idp.factors.binding import begun, shown
 from idp.flow.asking import Asking, Situation, in_grace
-from idp.flow.policy import Ask, Reached, Requirement, strongest, to_enroll
+from idp.flow.policy import Ask, Outstanding, Reached, Requirement, strongest, to_enroll
 from idp.flow.requirements import DEFERRABLE
 from idp.flow.steps import Asked, Choice
 from idp.model import Interaction
@@ -32,25 +32,24 @@ class Enrolling:
         self._rules = rules
 
     def proof_first(self, at: Situation) -> Ask | None:
-        """What must be proven before anything may be bound; None when it is."""
-        level = strongest(self._asking.policy, lambda name: self._asking.available(at, name))
-        if level is None:
-            return None
-        since = at.visit.interaction.created_at - self._rules.fresh_for
-        demand = Requirement((level,), "enrollment", since)
-        result = self._asking.outstanding(at, (demand,))
-        return result if isinstance(result, Ask) else None
+        """What must be proven before anything may be bound; None when it is, or cannot be."""
+        strength = self._strength(at)
+        return strength if isinstance(strength, Ask) else None
 
     def may_begin(self, at: Situation) -> bool:
         """Somebody who proved something, at the highest level held."""
         if at.user is None or not self._asking.proofs(at):
             return False
-        level = strongest(self._asking.policy, lambda name: self._asking.available(at, name))
+        return isinstance(self._strength(at), Reached)
+
+    def _strength(self, at: Situation) -> Outstanding | None:
+        """How far the proofs are from the highest level that the person holds, available here and
+        now or not. None: nothing that is held reaches any level."""
+        level = strongest(self._asking.policy, lambda name: self._asking.holds(at, name))
         if level is None:
-            return False
+            return None
         since = at.visit.interaction.created_at - self._rules.fresh_for
-        result = self._asking.outstanding(at, (Requirement((level,), "enrollment", since),))
-        return isinstance(result, Reached)
+        return self._asking.outstanding(at, (Requirement((level,), "enrollment", since),))
 
     def offers(self, at: Situation, demand: Requirement) -> tuple[str, ...]:
         """Factors of which binding one leads to what is demanded."""
