@@ -131,6 +131,11 @@ class AuthenticatorAdmin:
         ctx = self._context(user, chosen)
         verdict = self.prover.confirm(chosen, ctx, shown(pending), answer, pending.id)
         if isinstance(verdict, NotProven):
+            self.bus.emit(
+                events.ProofRefused(
+                    at=ctx.now, user_id=user.id, factor=factor, reason=verdict.detail
+                )
+            )
             raise _not_confirmed(verdict)
         if isinstance(verdict, Unfinished):
             self._ask(user, chosen, verdict.challenge)

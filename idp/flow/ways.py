@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from idp.factors.base import expendable, holds, sends
 from idp.factors.proving import Prover
 from idp.flow.courier import Courier
-from idp.flow.policy import Policy, reachable, strongest
+from idp.flow.policy import Policy, reachable, serving, strongest
 from idp.model import Authenticator, User
 from idp.ports import Clock
 
@@ -34,6 +34,16 @@ class Ways:
     def strongest(self, user: User, held: Sequence[Authenticator]) -> str | None:
         """The highest acr that is reached with this, available right now or not."""
         return strongest(self.policy, lambda name: self.holds(user, held, name))
+
+    def proving(self, user: User, held: Sequence[Authenticator]) -> tuple[str, ...]:
+        """The factors by which the highest acr that is reached with this is proven, the one used
+        last first; of no acr at all, whatever is held."""
+        acr = self.strongest(user, held)
+        factors = {a.factor: a.last_used_at or a.created_at for a in held}
+        named = serving(self.policy, acr, lambda name: self.holds(user, held, name)) if acr else ()
+        found = [name for name in factors if name in self.prover.factors]
+        counted = [name for name in found if not named or name in named]
+        return tuple(sorted(counted, key=lambda name: factors[name], reverse=True))
 
     def holds(self, user: User, held: Sequence[Authenticator], name: str) -> bool:
         factor = self.prover.factors[name]
