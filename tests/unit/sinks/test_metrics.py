@@ -71,6 +71,8 @@ def test_events_and_their_counters() -> None:
                     "request_failed",
                     "authenticator_added",
                     "authenticator_removed",
+                    "proof_taken",
+                    "proof_refused",
                     "recovery_code_used",
                     "enrollment_deferred",
                     "password_changed",
