@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from idp import events
 from idp.factors.admin import Carrier
-from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, sends
+from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, one_answer, sends
 from idp.factors.binding import Bindings, begun, shown
 from idp.factors.proving import NotProven, Proven, Prover, Verdict
 from idp.model import User
@@ -82,6 +82,8 @@ class FreshProof:
             else:
                 self.carrier.verified(ready.receipt or "")
         if isinstance(verdict, NotProven):
+            if ready.carried and one_answer(factor):
+                self.challenges.drop(user.id, factor.name)
             self.bus.emit(
                 events.ProofRefused(
                     at=ctx.now, user_id=user.id, factor=factor.name, reason=verdict.detail
@@ -108,23 +110,26 @@ class FreshProof:
 
 
 def answer_of(form: Form, text: str) -> Answer:
-    """What a form gets that is answered by one text: JSON with its fields, or its first field."""
+    """What a form gets that is answered by one text: JSON with its fields, or its first field; a
+    form without any is filled in by a script, with a credential."""
     values = _values(text)
     required = [field.name for field in form.fields if field.required]
     if values is not None and required and all(name in values for name in required):
         return {name: value for name, value in values.items() if isinstance(value, str)}
-    return {form.fields[0].name: text} if form.fields else {}
+    return {form.fields[0].name if form.fields else "credential": text}
 
 
 def fits(form: Form, text: str) -> bool:
     """Whether it can be meant for this form: a number for a field of digits, JSON for what a
     script fills in, anything else for what is typed."""
     first = form.fields[0] if form.fields else None
-    if first is None or _values(text) is not None:
-        return first is None or first.type == "hidden" or len(form.fields) > 1
+    if first is None or first.type == "hidden":
+        return _values(text) is not None
+    if _values(text) is not None:
+        return len(form.fields) > 1
     digits = "".join(c for c in text if not c.isspace() and c != "-")
     number = 0 < len(digits) <= LONGEST_NUMBER and digits.isdigit()
-    return first.type != "hidden" and number is (first.inputmode in ("numeric", "tel"))
+    return number is (first.inputmode in ("numeric", "tel"))
 
 
 def _values(text: str) -> Mapping[str, object] | None:

@@ -10,7 +10,7 @@ by what proves the highest level that the person holds (OWASP ASVS 7.5.1). To be
 first (a message, a WebAuthn challenge) `verify_mfa` and `disable_mfa` take an empty text.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, List, Literal  # noqa: UP035 - the signature as it was asked for
@@ -19,7 +19,7 @@ from idp import events
 from idp.errors import Busy, ConfigError, IdpError, Refused
 from idp.factors import qr, recovery_code
 from idp.factors.admin import BROKEN, WAIT, WRONG, AuthenticatorAdmin
-from idp.factors.base import N_, Challenge, expendable
+from idp.factors.base import N_, Challenge, Factor, expendable, uses
 from idp.factors.binding import shown
 from idp.factors.fresh import FreshProof, answer_of
 from idp.factors.proving import NotProven
@@ -95,7 +95,7 @@ class Management:
 
     authenticators: AuthenticatorAdmin
     proof: FreshProof
-    proving: Callable[[User, Sequence[Authenticator]], Sequence[str]]
+    proving: Callable[[User, Sequence[Authenticator]], Collection[str]]
     acrs: Sequence[str]
     default_acr: str
     end_sessions: Callable[[str, str], object]
@@ -128,7 +128,7 @@ class Management:
 
     def _enable(self, user: User, method: str, actor: str) -> MfaResult:
         factor = self.authenticators.prover.factors.get(method)
-        if factor is not None and factor.identifies:
+        if factor is not None and starts(factor):
             raise Refused(NO_SECOND_FACTOR, "not_a_second_factor")
         if method == recovery_code.NAME:
             codes = self.backup_codes(user.id, actor=actor)
@@ -146,7 +146,7 @@ class Management:
         method, asked = under_way.factor, shown(under_way)
         if not code.strip():
             return VerificationResult("pending", method, question=_question(asked))
-        first = not any(not self._spent(a) for a in self._seconds(user))
+        first = all(self._spent(name) for name in self._names(user))
         answer = answer_of(asked.form, code)
         bound = self.authenticators.confirm(user.id, method, answer, actor=actor)
         if isinstance(bound, Challenge):
@@ -168,7 +168,7 @@ class Management:
         return acr
 
     def _prove(self, user: User, code: str) -> VerificationResult:
-        names = tuple(dict.fromkeys(a.factor for a in self._seconds(user)))
+        names = self._names(user)
         if not names:
             raise Refused(NOT_ENABLED, "not_enabled")
         if not code.strip():
@@ -190,7 +190,8 @@ class Management:
         rest = [a for a in held if a.factor not in gone]
         if not self.authenticators.can_sign_in(replace(user, require_acr=None), rest):
             raise Refused(REQUIRED, "required")
-        names = [name for name in self.proving(user, held) if name in gone]
+        counting = self.proving(user, held)
+        names = [name for name in self._names(user) if name in counting]
         if not verification.strip():
             _, question = self._ask(user, names)
             return DisableResult("pending", question=question)
@@ -218,12 +219,19 @@ class Management:
 
     def _seconds(self, user: User) -> list[Authenticator]:
         """What the person holds besides what starts a sign-in."""
-        factors = self.authenticators.prover.factors
-        held = self.authenticators.of(user.id)
-        return [a for a in held if a.factor in factors and not factors[a.factor].identifies]
+        factors = self.authenticators.prover.factors.values()
+        second = {uses(factor) for factor in factors if not starts(factor)}
+        return [a for a in self.authenticators.of(user.id) if a.factor in second]
 
-    def _spent(self, authenticator: Authenticator) -> bool:
-        return expendable(self.authenticators.prover.factors[authenticator.factor])
+    def _names(self, user: User) -> list[str]:
+        """The factors that work with these, the one used last first."""
+        held = {a.factor: a.last_used_at or a.created_at for a in self._seconds(user)}
+        factors = self.authenticators.prover.factors
+        names = [name for name, factor in factors.items() if uses(factor) in held]
+        return sorted(names, key=lambda name: held[uses(factors[name])], reverse=True)
+
+    def _spent(self, name: str) -> bool:
+        return expendable(self.authenticators.prover.factors[name])
 
     def _under_way(self, user: User) -> Pending | None:
         """The binding that was begun last."""
@@ -243,6 +251,12 @@ class Management:
         if isinstance(error, Busy):
             retry_at = self.authenticators.clock() + error.retry_after
         return {"reason": error.code, "public": error.public, "retry_at": retry_at}
+
+
+def starts(factor: Factor) -> bool:
+    """Whether it is what a sign-in begins with, rather than what a person adds to it. A passkey is
+    both: bound as a second factor, it signs in alone as well."""
+    return factor.identifies and uses(factor) == factor.name
 
 
 def _because(verdict: NotProven) -> dict[str, Any]:

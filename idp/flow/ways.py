@@ -35,15 +35,17 @@ class Ways:
         """The highest acr that is reached with this, available right now or not."""
         return strongest(self.policy, lambda name: self.holds(user, held, name))
 
-    def proving(self, user: User, held: Sequence[Authenticator]) -> tuple[str, ...]:
-        """The factors by which the highest acr that is reached with this is proven, the one used
-        last first; of no acr at all, whatever is held."""
+    def proving(self, user: User, held: Sequence[Authenticator]) -> frozenset[str]:
+        """The factors by which the highest acr is proven that is reached with this; where none is,
+        all that work with it."""
+
+        def has(name: str) -> bool:
+            return self.holds(user, held, name)
+
         acr = self.strongest(user, held)
-        factors = {a.factor: a.last_used_at or a.created_at for a in held}
-        named = serving(self.policy, acr, lambda name: self.holds(user, held, name)) if acr else ()
-        found = [name for name in factors if name in self.prover.factors]
-        counted = [name for name in found if not named or name in named]
-        return tuple(sorted(counted, key=lambda name: factors[name], reverse=True))
+        if acr is None:
+            return frozenset(filter(has, self.prover.factors))
+        return serving(self.policy, acr, has)
 
     def holds(self, user: User, held: Sequence[Authenticator], name: str) -> bool:
         factor = self.prover.factors[name]
