@@ -6,6 +6,7 @@ sealed, one per user and factor, for as long as it may take.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 
@@ -19,7 +20,8 @@ _codec = TypeAdapter(Pending)
 
 def begun(factor: Factor, challenge: Challenge, now: datetime) -> Pending:
     """A binding that has just been asked for."""
-    return Pending(factor.name, challenge.public, challenge.private, now, form=kept(challenge.form))
+    form = kept(challenge.form)
+    return Pending(factor.name, challenge.public, challenge.private, now, form=form, id=uuid4().hex)
 
 
 def shown(pending: Pending) -> Challenge:
@@ -40,23 +42,24 @@ def again(factor: Factor, ctx: Context, pending: Pending) -> Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Bindings under way outside a sign-in."""
+    """Bindings under way outside a sign-in; of another `purpose`, proofs that are."""
 
     ephemeral: Ephemeral
     sealing: Sealing
+    purpose: str = "binding"
 
     def put(self, user_id: str, pending: Pending) -> None:
-        key = _key(user_id, pending.factor)
+        key = self._key(user_id, pending.factor)
         self.ephemeral.put(key, self.sealing.seal(_codec.dump_json(pending), key), TTL)
 
     def get(self, user_id: str, factor: str) -> Pending | None:
-        key = _key(user_id, factor)
+        key = self._key(user_id, factor)
         raw = self.ephemeral.get(key)
         return None if raw is None else _codec.validate_json(self.sealing.open(raw, key))
 
     def drop(self, user_id: str, factor: str) -> bool:
         """True for the caller who ended it: a binding is completed once."""
-        return self.ephemeral.take(_key(user_id, factor)) is not None
+        return self.ephemeral.take(self._key(user_id, factor)) is not None
 
     def noted(self, user_id: str, pending: Pending, receipt: str) -> Pending:
         """With the receipt of the message that carried it."""
@@ -64,6 +67,5 @@ class Bindings:
         self.put(user_id, sent)
         return sent
 
-
-def _key(user_id: str, factor: str) -> str:
-    return f"binding:{user_id}:{factor}"
+    def _key(self, user_id: str, factor: str) -> str:
+        return f"{self.purpose}:{user_id}:{factor}"
