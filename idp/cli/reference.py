@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from idp.factors.password import PasswordSettings
 from idp.factors.relying_party import WebAuthnSettings
+from idp.factors.sms import SmsSettings
 from idp.factors.totp import TotpSettings
 from idp.settings import PREFIX, SECRETS_DIR, Acr, Rule, Settings
 
@@ -26,6 +27,7 @@ ISSUER = "https://login.example.com"
 FACTORS: Mapping[str, type[BaseModel]] = {
     "password": PasswordSettings,
     "totp": TotpSettings,
+    "sms": SmsSettings,
     "webauthn": WebAuthnSettings,
 }
 NAMES: Mapping[type, str] = {

@@ -193,7 +193,7 @@ class Login:
             ),
             "factor": asked.factor,
             "title": _(form.title),
-            "text": _(form.text) if form.text else None,
+            "text": _(form.text) % form.values if form.text else None,
             "submit": _(form.submit),
             "fields": [
                 {
@@ -203,7 +203,7 @@ class Login:
                     "autocomplete": _autocomplete(field, asked),
                     "inputmode": field.inputmode,
                     "maxlength": field.maxlength,
-                    "value": typed.get(field.name, ""),
+                    "value": typed.get(field.name, field.value),
                     "readonly": False,
                     "required": field.required,
                     "autofocus": False,
