@@ -65,6 +65,9 @@ class Engine:
             return Refused(
                 visit.stored, "login_required", "another user than id_token_hint", at.user
             )
+        lost = self._enrolling.lost(at, result)
+        if lost is not None:
+            return self._enroll(at, lost)
         return Done(visit.stored, at.user, self._named(result))
 
     def opening(self, visit: Visit) -> Interaction:
