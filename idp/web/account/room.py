@@ -1,0 +1,174 @@
+"""What every account page has in common: who is here, what was proven, the forms, the frame."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from flask import abort, redirect, request
+from flask_babel import gettext as _
+from werkzeug.wrappers import Response
+
+from idp.errors import PageError
+from idp.factors.base import N_
+from idp.flow.fresh import FreshProof
+from idp.model import Session, User
+from idp.ports import Users
+from idp.web.account.notices import Notice, Notices
+from idp.web.account.way_in import WayIn
+from idp.web.security import Csrf
+from idp.web.theme import Theme, page
+from idp.web.visitor import Visitor
+
+PURPOSE = "account"
+# Path below /account, label, icon. The overview itself is in front of them.
+SECTIONS = (
+    ("/profile", N_("Profile"), "person"),
+    ("/authenticators", N_("Signing in"), "key"),
+    ("/contact", N_("Email and phone"), "mail"),
+    ("/applications", N_("Connected apps"), "apps"),
+    ("/sessions", N_("Signed-in devices"), "laptop"),
+    ("/history", N_("History"), "clock"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Who is at the account pages, in which session."""
+
+    user: User
+    session: Session
+
+
+class Room:
+    def __init__(
+        self,
+        visitor: Visitor,
+        users: Users,
+        fresh: FreshProof,
+        notices: Notices,
+        csrf: Csrf,
+        theme: Theme,
+        issuer: str,
+    ) -> None:
+        self.way_in = WayIn(visitor, csrf, issuer)
+        self._visitor = visitor
+        self._users = users
+        self._fresh = fresh
+        self._notices = notices
+        self._csrf = csrf
+        self._theme = theme
+        self._issuer = issuer
+
+    def enter(self, back: str | None = None) -> Here:
+        """The one who is signed in. Anybody else is sent to sign in, and back to `back`, or here.
+
+        Only a completed sign-in has a session: half of one is nobody's.
+        """
+        session = self._visitor.session()
+        user = None if session is None else self._users.get(session.user_id)
+        if session is None or user is None or user.disabled_at is not None:
+            abort(self.way_in.sign_in(back or request.path))
+        return Here(user, session)
+
+    def prove(self, back: str | None = None) -> Here:
+        """The same, with fresh proofs at the highest level that the person holds; else they are
+        sent to step up, and back to `back`, or here. Raises PageError when nothing would do."""
+        here = self.enter(back)
+        if self._fresh.shown(here.user, here.session):
+            return here
+        level = self._fresh.demanded(here.user)
+        if level is None:
+            raise PageError(
+                "nothing_to_prove",
+                N_("Nothing that you can sign in with is enough to change this."),
+                action=N_("Ask your administrator for help."),
+                status=403,
+            )
+        abort(self.way_in.step_up(back or request.path, level, self._fresh.fresh_for))
+
+    def take(self, back: str | None = None) -> Here:
+        """A form from one of our pages. Raises PageError for one from elsewhere."""
+        return self._checked(self.enter(back))
+
+    def take_proven(self, back: str | None = None) -> Here:
+        """A form that changes what the person signs in with: the page that showed it asked for a
+        proof, and it must still be fresh. If not, it is asked for, and the form shown again."""
+        self.take(back)
+        return self.prove(back)
+
+    def show(
+        self, here: Here, template: str, *, notice: Notice | None = None, **context: Any
+    ) -> Response:
+        told = notice or self._notices.take(here.session.id)
+        refused = told is not None and told.kind == "bad"
+        words = None if told is None else _worded(told)
+        return page(
+            self._theme,
+            template if template.startswith("factors/") else f"account/{template}.html",
+            page_id="account",
+            layout="account/base.html",
+            csrf=self._csrf.token(PURPOSE, here.session.id),
+            action=self.url(request.path),
+            account=self.url("/account"),
+            logout_url=self.url("/logout"),
+            sections=self._sections(),
+            user=here.user,
+            error=words if refused else None,
+            about=told.about if told is not None else "",
+            typed=told.typed if told is not None else {},
+            retry_after=told.wait if told is not None else None,
+            success=words if not refused else None,
+            **context,
+        )
+
+    def done(self, here: Here, path: str, text: str = "", **values: str) -> Response:
+        """On to the page `path`, which says that it worked."""
+        if text:
+            self._notices.put(here.session.id, Notice("good", text, values))
+        return self.to(path)
+
+    def refuse(
+        self,
+        here: Here,
+        text: str,
+        *,
+        path: str = "",
+        about: str = "",
+        typed: Mapping[str, str] | None = None,
+        wait: timedelta | None = None,
+    ) -> Response:
+        """The form again, or the page `path`, with what is wrong."""
+        seconds = None if wait is None else max(1, int(wait.total_seconds()))
+        notice = Notice("bad", text, about=about, typed=typed or {}, wait=seconds)
+        self._notices.put(here.session.id, notice)
+        return self.to(path or request.path)
+
+    def to(self, path: str) -> Response:
+        return redirect(self.url(path), 303)
+
+    def url(self, path: str) -> str:
+        return self._issuer + path
+
+    def _checked(self, here: Here) -> Here:
+        self._csrf.check(PURPOSE, here.session.id)
+        return here
+
+    def _sections(self) -> list[dict[str, Any]]:
+        parts = [("", N_("Your account"), "home"), *SECTIONS]
+        here = request.path.removeprefix("/account")
+        return [
+            {
+                "url": self.url(f"/account{path}"),
+                "label": _(label),
+                "icon": icon,
+                "current": here == path or (path != "" and here.startswith(path + "/")),
+            }
+            for path, label, icon in parts
+        ]
+
+
+def _worded(notice: Notice) -> str:
+    """In the person's language. A refusal that comes from below may have a bare % in it."""
+    text = _(notice.text)
+    return text % notice.values if notice.values else text
