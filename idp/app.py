@@ -8,7 +8,9 @@ from urllib.parse import urlsplit, urlunsplit
 
 from idp import events
 from idp.factors import registry
+from idp.factors.admin import AuthenticatorAdmin
 from idp.factors.base import Factor
+from idp.factors.binding import Bindings
 from idp.factors.proving import Prover
 from idp.flow.asking import Asking
 from idp.flow.courier import Courier
@@ -18,6 +20,7 @@ from idp.flow.interactions import Interactions
 from idp.flow.policy import Policy
 from idp.flow.requirements import build
 from idp.flow.threads import spread
+from idp.flow.ways import Ways
 from idp.oidc.authorize import RequestRules
 from idp.oidc.claims import SCOPES
 from idp.oidc.client_auth import ClientAuth
@@ -68,6 +71,7 @@ class App:
     sessions: SessionService
     bus: events.Bus
     metrics: Metrics
+    authenticators: AuthenticatorAdmin
     close: Callable[[], None]
 
 
@@ -83,11 +87,17 @@ class Core:
     factors: Mapping[str, Factor]
     ring: KeyRing
     metrics: Metrics
+    prover: Prover
+    courier: Courier
+    authenticators: AuthenticatorAdmin
     close: Callable[[], None]
 
 
 def create_core(
-    settings: Settings, stores: Stores | None = None, clock: Clock | None = None
+    settings: Settings,
+    stores: Stores | None = None,
+    clock: Clock | None = None,
+    messenger: Messenger | None = None,
 ) -> Core:
     """Open the stores, load the policy and its factors. Raises ConfigError."""
     clock = clock or system_clock
@@ -104,7 +114,52 @@ def create_core(
 
     longest_token = max(settings.tokens.access_token_ttl, settings.tokens.id_token_ttl)
     ring = KeyRing(stores.signing_keys, clock, settings.keys.refresh_every, bus, longest_token)
-    return Core(settings, stores, bus, clock, policy, factors, ring, metrics, close)
+    prover = Prover(
+        factors,
+        stores.authenticators,
+        stores.attempts,
+        stores.ephemeral,
+        settings.issuer,
+        settings.flow.factor_timeout,
+        spread,
+        lambda code: bus.emit(
+            events.RecoveryCodeUsed(
+                at=clock(), user_id=code.user_id, left=authenticators.codes_left(code.user_id)
+            )
+        ),
+    )
+    courier = Courier(
+        {} if messenger is None else {"sms": messenger, "mail": messenger},
+        translator(theme_of(settings)),
+        bus,
+        clock,
+    )
+    ways = Ways(policy, prover, courier, clock)
+    authenticators = AuthenticatorAdmin(
+        prover,
+        Bindings(stores.ephemeral, stores.sealing),
+        stores.users,
+        stores.authenticators,
+        courier,
+        ways.can_sign_in,
+        ways.strongest,
+        bus,
+        clock,
+    )
+    return Core(
+        settings,
+        stores,
+        bus,
+        clock,
+        policy,
+        factors,
+        ring,
+        metrics,
+        prover,
+        courier,
+        authenticators,
+        close,
+    )
 
 
 def create_app(
@@ -116,8 +171,8 @@ def create_app(
     dev: DevTools | None = None,
 ) -> App:
     """The whole provider for one process. Raises ConfigError for what cannot work."""
-    core = create_core(settings, stores, clock)
-    clock, stores = core.clock, core.stores
+    core = create_core(settings, stores, clock, messenger)
+    clock, stores, prover, courier = core.clock, core.stores, core.prover, core.courier
     clients = CachedClients(
         WithAccount(stores.clients, settings.issuer), settings.storage.cache_ttl, clock
     )
@@ -151,21 +206,6 @@ def create_app(
     revocation = Revocation(client_auth, tokens, stores.grants, bus, clock)
     sessions = SessionService(stores.sessions, settings.session, bus, clock)
     interactions = Interactions(stores.ephemeral, stores.sealing, settings.flow.interaction_ttl)
-    prover = Prover(
-        core.factors,
-        stores.authenticators,
-        stores.attempts,
-        stores.ephemeral,
-        settings.issuer,
-        settings.flow.factor_timeout,
-        spread,
-    )
-    courier = Courier(
-        {} if messenger is None else {"sms": messenger, "mail": messenger},
-        translator(theme_of(settings)),
-        bus,
-        clock,
-    )
     asking = Asking(core.policy, prover, interactions, stores.users, courier)
     rules = FlowRules(settings.flow.fresh_for, settings.flow.enrollment_grace)
     engine = Engine(asking, Enrolling(asking, stores.users, rules), courier, bus, clock)
@@ -231,6 +271,7 @@ def create_app(
         sessions,
         bus,
         core.metrics,
+        core.authenticators,
         core.close,
     )
 

@@ -6,13 +6,17 @@
     ├── PageError               shown to a person, never redirected
     ├── Busy                    503 with Retry-After
     ├── NotFound                an operator named something that is not there
-    ├── Conflict                an operator asked for something that is taken
+    ├── Conflict                what was asked for is taken
+    │   └── LastWayIn           its removal would leave the person no way to sign in
+    ├── Refused                 what was asked for is not acceptable; says what would be
+    ├── NotConfirmed            what was typed did not bind the authenticator
+    ├── NotSent                 a message to a person did not go out
     └── ConfigError             a setting that cannot be used; names it and says what would do
 
 The public text never holds the detail: `web` renders the first and logs the second.
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 
 def cause(problem: BaseException) -> str:
@@ -91,6 +95,41 @@ class NotFound(IdpError):
 class Conflict(IdpError):
     def __init__(self, public: str) -> None:
         super().__init__("conflict", 409, public)
+
+
+class LastWayIn(Conflict):
+    """It was kept: without it the person could not sign in any more."""
+
+    def __init__(self, public: str) -> None:
+        super().__init__(public)
+        self.code = "last_way_in"
+
+
+class Refused(IdpError):
+    """What was asked for is not acceptable; the public text says what would be. `code` is the
+    stable reason, for programs."""
+
+    def __init__(self, public: str, reason: str = "invalid") -> None:
+        super().__init__(reason, 422, public)
+
+
+class NotConfirmed(IdpError):
+    """Nothing was bound. `code` says why: wrong, wait, broken, or stale: no binding under way."""
+
+    def __init__(
+        self, code: str, public: str, retry_at: datetime | None = None, detail: str = ""
+    ) -> None:
+        super().__init__(code, 422, public, detail)
+        self.retry_at = retry_at
+
+
+class NotSent(IdpError):
+    """It did not go out. `public`, marked with N_, is for the person; `reason` for the operator."""
+
+    def __init__(self, reason: str, public: str, retry_at: datetime | None = None) -> None:
+        super().__init__("not_sent", 503, public, reason)
+        self.reason = reason
+        self.retry_at = retry_at
 
 
 class ConfigError(IdpError):

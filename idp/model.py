@@ -146,6 +146,7 @@ class Pending:
     asked_at: datetime
     receipt: str = ""  # of the message that carried it, for whoever counts what was of use
     form: Mapping[str, Any] | None = None  # of a binding, which draws no form a second time
+    id: str = ""  # of a binding, which is completed once
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,3 +198,15 @@ def enrollable(factor: Factor) -> bool:
     """Whether a person can bind one on a page (`enrollable`); on unless the factor says no: a
     recovery code is issued, a certificate may be bound by an operator alone."""
     return bool(getattr(factor, "enrollable", True))
+
+
+def sole(factor: Factor) -> bool:
+    """Whether a person has at most one of it (`sole`): a second password is a change of the first,
+    which other rules go with."""
+    return bool(getattr(factor, "sole", False))
+
+
+def expendable(factor: Factor) -> bool:
+    """Whether what is bound is used up by proving it (`expendable`): it helps once, so it is no way
+    in to rely on."""
+    return bool(getattr(factor, "expendable", False))

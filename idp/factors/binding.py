@@ -6,6 +6,7 @@ sealed, one per user and factor, for as long as it may take.
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from uuid import uuid4
 
 from pydantic import TypeAdapter
 
@@ -19,7 +20,8 @@ _codec = TypeAdapter(Pending)
 
 def begun(factor: Factor, challenge: Challenge, now: datetime) -> Pending:
     """A binding that has just been asked for."""
-    return Pending(factor.name, challenge.public, challenge.private, now, form=kept(challenge.form))
+    form = kept(challenge.form)
+    return Pending(factor.name, challenge.public, challenge.private, now, form=form, id=uuid4().hex)
 
 
 def shown(pending: Pending) -> Challenge:

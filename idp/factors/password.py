@@ -60,6 +60,7 @@ class Password:
     kind = Kind.KNOWS
     phishing_resistant = False
     identifies = True
+    sole = True
     Settings = PasswordSettings
 
     def __init__(self, settings: Mapping[str, Any]) -> None:

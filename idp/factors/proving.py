@@ -18,6 +18,8 @@ from idp.model import Authenticator, User, fold
 from idp.ports import Attempts, Authenticators, Ephemeral
 
 Taken = Callable[[Context, Challenge, Answer], Authenticator]
+Spent = Callable[[Authenticator], None]
+BOUND_FOR = timedelta(hours=1)  # longer than any binding is under way
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,14 +61,17 @@ class Prover:
         issuer: str,
         timeout: timedelta,
         initializer: Callable[[], None] | None = None,
+        spent: Spent | None = None,
     ) -> None:
-        """`initializer` runs once in each thread that verifies."""
+        """`initializer` runs once in each thread that verifies. `spent` is told of a proof that
+        used its authenticator up."""
         self.factors = factors
         self._authenticators = authenticators
         self._attempts = attempts
         self._once = ephemeral.once
         self._issuer = issuer
         self._timeout = timeout
+        self._spent = spent
         self._pool = ThreadPoolExecutor(
             max_workers=64, thread_name_prefix="factor", initializer=initializer
         )
@@ -110,12 +115,15 @@ class Prover:
         except NotFound:
             return NotProven("broken", "the authenticator was removed meanwhile", 0)
         self._attempts.reset(subject, factor.name)
+        if used.disabled_at is not None and self._spent is not None:
+            self._spent(used)
         return Proven(used)
 
     def confirm(
-        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer
+        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer, binding: str = ""
     ) -> Verdict | Unfinished:
-        """Bind a new authenticator. Counted apart from sign-ins. Raises Busy."""
+        """Bind a new authenticator. Counted apart from sign-ins. A `binding` is completed once, by
+        however many requests at the same time. Raises Busy."""
         name = f"enroll {factor.name}"[:64]
         subject = subject_of(ctx.user, "")
         try:
@@ -128,6 +136,8 @@ class Prover:
         bound = verdict.authenticator
         if ctx.user is None or bound.user_id != ctx.user.id:
             return NotProven("broken", "bound to another user", 0)
+        if binding and not self._once(f"bound:{binding}", BOUND_FOR):
+            return NotProven("wrong", "the binding was completed by another request", 0)
         self._authenticators.add(bound)
         self._attempts.reset(subject, name)
         return verdict

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from idp.errors import NotSent
 from idp.factors.base import Answer as Given
 from idp.factors.base import (
     Challenge,
@@ -21,7 +22,7 @@ from idp.factors.base import (
 )
 from idp.factors.binding import again, begun
 from idp.factors.proving import Prover
-from idp.flow.courier import Courier, NotSent
+from idp.flow.courier import Courier
 from idp.flow.interactions import Interactions
 from idp.flow.policy import Outstanding, Policy, Requirement, outstanding
 from idp.flow.requirements import relaxed, requirements

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
 
 from idp import events
-from idp.errors import cause
+from idp.errors import NotSent, cause
 from idp.factors.base import N_
 from idp.model import Message, User
 from idp.ports import Clock, Messenger
@@ -13,16 +12,6 @@ from idp.ports import Clock, Messenger
 NOT_NOW = N_("The message could not be sent. Try again in a moment, or choose another way.")
 
 Translate = Callable[[str | None, str], str]
-
-
-class NotSent(Exception):
-    """It did not go out. `public`, marked with N_, is for the person; `reason` for the operator."""
-
-    def __init__(self, reason: str, public: str, retry_at: datetime | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.public = public
-        self.retry_at = retry_at
 
 
 class Courier:

@@ -123,6 +123,7 @@ class Engine:
             self._asking.context(at, factor),
             Challenge(Form("", ()), begun.public, begun.private),
             answer,
+            begun.id,
         )
         if isinstance(verdict, NotProven):
             return self._refused(visit, at.user, factor, verdict, "")

@@ -126,9 +126,17 @@ def strongest(policy: Policy, holds: Holds) -> str | None:
     """The last acr of the policy that somebody can reach who holds these factors."""
     found = None
     for rule in policy.acrs.values():
-        if any(_leftover_steps(recipe, holds) == () for recipe in rule.recipes if recipe):
+        if reachable(policy, rule.name, holds):
             found = rule.name
     return found
+
+
+def reachable(policy: Policy, acr: str, holds: Holds) -> bool:
+    """Whether somebody who holds these factors can reach this acr."""
+    rule = policy.acrs.get(acr)
+    return rule is not None and any(
+        _leftover_steps(recipe, holds) == () for recipe in rule.recipes if recipe
+    )
 
 
 def to_enroll(

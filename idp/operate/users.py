@@ -6,20 +6,14 @@ from typing import Any
 from uuid import uuid4
 
 from idp import events
-from idp.errors import Conflict, IdpError, NotFound
+from idp.errors import Conflict, NotFound
+from idp.errors import Refused as Refused
 from idp.factors.base import Answer, Challenge, Context, Factor, Form, Rejected
 from idp.model import Authenticator, User, fold
 from idp.ports import Clock, Stores
 from idp.sessions.service import SessionService
 
 MAX_USERNAME = 256
-
-
-class Refused(IdpError):
-    """What was asked for is not acceptable; the public text says what would be."""
-
-    def __init__(self, public: str) -> None:
-        super().__init__("invalid", 422, public)
 
 
 @dataclass(frozen=True, slots=True)
