@@ -36,8 +36,8 @@ def device(user_agent: str) -> str:
     """`Firefox on Windows`."""
     browser, system = _first(_BROWSERS, user_agent), _first(_SYSTEMS, user_agent)
     if browser and system:
-        return _("%(browser)s on %(system)s", browser=browser, system=system)
-    return browser or system or _("A browser or app that we do not know")
+        return str(_("%(browser)s on %(system)s", browser=browser, system=system))
+    return browser or system or str(_("A browser or app that we do not know"))
 
 
 def icon(user_agent: str) -> str:
@@ -49,14 +49,14 @@ def place(address: str, current: str) -> str:
     try:
         found = ip_address(address)
     except ValueError:
-        return _("Unknown network")
+        return str(_("Unknown network"))
     if found.is_loopback:
-        return _("This computer")
+        return str(_("This computer"))
     if address == current:
-        return _("The network that you use now (%(address)s)", address=address)
+        return str(_("The network that you use now (%(address)s)", address=address))
     if found.is_private:
-        return _("A local network (%(address)s)", address=address)
-    return _("Network address %(address)s", address=address)
+        return str(_("A local network (%(address)s)", address=address))
+    return str(_("Network address %(address)s", address=address))
 
 
 def _first(known: tuple[tuple[str, str], ...], user_agent: str) -> str:

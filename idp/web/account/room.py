@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 from flask import abort, redirect, request
 from flask_babel import gettext as _
@@ -21,14 +21,19 @@ from idp.web.theme import Theme, page
 from idp.web.visitor import Visitor
 
 PURPOSE = "account"
-# Path below /account, label, icon. The overview itself is in front of them.
+# Path below /account, label, icon; and pages that belong there though their paths do not say so.
 SECTIONS = (
-    ("/profile", N_("Profile"), "person"),
-    ("/authenticators", N_("Signing in"), "key"),
-    ("/contact", N_("Email and phone"), "mail"),
-    ("/applications", N_("Connected apps"), "apps"),
-    ("/sessions", N_("Signed-in devices"), "laptop"),
-    ("/history", N_("History"), "clock"),
+    ("/profile", N_("Profile"), "person", ()),
+    (
+        "/authenticators",
+        N_("Signing in"),
+        "key",
+        ("/password", "/recovery-codes", "/second-factor"),
+    ),
+    ("/contact", N_("Email and phone"), "mail", ()),
+    ("/applications", N_("Connected apps"), "apps", ()),
+    ("/sessions", N_("Signed-in devices"), "laptop", ()),
+    ("/history", N_("History"), "clock", ()),
 )
 
 
@@ -75,21 +80,15 @@ class Room:
         """The same, with fresh proofs at the highest level that the person holds; else they are
         sent to step up, and back to `back`, or here. Raises PageError when nothing would do."""
         here = self.enter(back)
-        if self._fresh.shown(here.user, here.session):
-            return here
-        level = self._fresh.demanded(here.user)
-        if level is None:
-            raise PageError(
-                "nothing_to_prove",
-                N_("Nothing that you can sign in with is enough to change this."),
-                action=N_("Ask your administrator for help."),
-                status=403,
-            )
-        abort(self.way_in.step_up(back or request.path, level, self._fresh.fresh_for))
+        if not self._fresh.shown(here.user, here.session):
+            self._step_up(here.user, back or request.path)
+        return here
 
     def take(self, back: str | None = None) -> Here:
         """A form from one of our pages. Raises PageError for one from elsewhere."""
-        return self._checked(self.enter(back))
+        here = self.enter(back)
+        self._csrf.check(PURPOSE, here.session.id)
+        return here
 
     def take_proven(self, back: str | None = None) -> Here:
         """A form that changes what the person signs in with: the page that showed it asked for a
@@ -97,30 +96,33 @@ class Room:
         self.take(back)
         return self.prove(back)
 
-    def show(
-        self, here: Here, template: str, *, notice: Notice | None = None, **context: Any
-    ) -> Response:
-        told = notice or self._notices.take(here.session.id)
+    def show(self, here: Here, template: str, **context: Any) -> Response:
+        """The page, in the frame of all account pages, with what the last form led to."""
+        told = self._notices.take(here.session.id)
         refused = told is not None and told.kind == "bad"
         words = None if told is None else _worded(told)
-        return page(
-            self._theme,
-            template if template.startswith("factors/") else f"account/{template}.html",
-            page_id="account",
-            layout="account/base.html",
-            csrf=self._csrf.token(PURPOSE, here.session.id),
-            action=self.url(request.path),
-            account=self.url("/account"),
-            logout_url=self.url("/logout"),
-            sections=self._sections(),
-            user=here.user,
-            error=words if refused else None,
-            about=told.about if told is not None else "",
-            typed=told.typed if told is not None else {},
-            retry_after=told.wait if told is not None else None,
-            success=words if not refused else None,
-            **context,
-        )
+        sections = self.sections()
+        frame = {
+            "layout": "account/base.html",
+            "csrf": self.token(here),
+            "action": self.url(request.path),
+            "account": self.url("/account"),
+            "logout_url": self.url("/logout"),
+            "sections": sections,
+            "parent": next((s for s in sections if s["current"] and not s["exact"]), None),
+            "user": here.user,
+            "error": words if refused else None,
+            "about": told.about if told is not None else "",
+            "typed": told.typed if told is not None else {},
+            "retry_after": told.wait if told is not None else None,
+            "success": None if refused else words,
+        }
+        name = template if "/" in template else f"account/{template}"
+        return page(self._theme, _file(name), page_id="account", **{**context, **frame})
+
+    def token(self, here: Here) -> str:
+        """What every form of these pages carries."""
+        return self._csrf.token(PURPOSE, here.session.id)
 
     def done(self, here: Here, path: str, text: str = "", **values: str) -> Response:
         """On to the page `path`, which says that it worked."""
@@ -150,25 +152,42 @@ class Room:
     def url(self, path: str) -> str:
         return self._issuer + path
 
-    def _checked(self, here: Here) -> Here:
-        self._csrf.check(PURPOSE, here.session.id)
-        return here
+    def _step_up(self, user: User, back: str) -> NoReturn:
+        level = self._fresh.demanded(user)
+        if level is None:
+            raise PageError(
+                "nothing_to_prove",
+                N_("Nothing that you can sign in with is enough to change this."),
+                action=N_("Ask your administrator for help."),
+                status=403,
+            )
+        abort(self.way_in.step_up(back, level, self._fresh.fresh_for))
 
-    def _sections(self) -> list[dict[str, Any]]:
-        parts = [("", N_("Your account"), "home"), *SECTIONS]
+    def sections(self) -> list[dict[str, Any]]:
+        """The way to every other page; the overview comes first."""
         here = request.path.removeprefix("/account")
+        parts = [("", N_("Your account"), "home", ()), *SECTIONS]
         return [
             {
                 "url": self.url(f"/account{path}"),
                 "label": _(label),
                 "icon": icon,
-                "current": here == path or (path != "" and here.startswith(path + "/")),
+                "exact": here == path,
+                "current": here == path or (path != "" and _below(here, (path, *more))),
             }
-            for path, label, icon in parts
+            for path, label, icon, more in parts
         ]
+
+
+def _below(path: str, roots: tuple[str, ...]) -> bool:
+    return any(path == root or path.startswith(root + "/") for root in roots)
+
+
+def _file(name: str) -> str:
+    return name if name.endswith(".html") else f"{name}.html"
 
 
 def _worded(notice: Notice) -> str:
     """In the person's language. A refusal that comes from below may have a bare % in it."""
-    text = _(notice.text)
+    text = str(_(notice.text))
     return text % notice.values if notice.values else text

@@ -39,7 +39,7 @@ class WayIn:
         )
 
     def returned(self) -> Response:
-        """The answer of `/authorize`. Raises PageError for one that this browser did not ask for."""
+        """The answer of `/authorize`. Raises PageError for one not asked for by this browser."""
         state = request.args.get("state", "")
         mac, back = state[:MAC], state[MAC:]
         binding = self._visitor.binding()
