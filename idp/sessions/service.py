@@ -104,6 +104,10 @@ class SessionService:
         self._sessions.add(session, hashed(secret))
         return Held(session, secret)
 
+    def raised(self, session: Session, proofs: Sequence[Achieved]) -> Held | None:
+        """The session with something proven besides, under a new secret; None when it has ended."""
+        return self._raise(session.id, proofs, self._clock())
+
     def end(self, session_id: str, reason: str) -> bool:
         """End it, and every grant that was made from it, in one transaction."""
         session = self._sessions.get(session_id)

@@ -50,7 +50,7 @@ class Adding:
 
     def submit(self, factor: str) -> Response:
         here = self._room.take_proven()
-        self._offered(here, factor)
+        chosen = self._offered(here, factor)
         form = request.form
         if form.get("cancel"):
             self._authenticators.bindings.drop(here.user.id, factor)
@@ -65,6 +65,7 @@ class Adding:
             return self._refused(here, problem)
         if not isinstance(bound, Authenticator):
             return self._room.to(request.path)
+        self._room.count(here, chosen, bound)
         if factor == PASSWORD:
             return self._room.done(here, LIST, N_("Your password was set."))
         return self._room.done(here, f"{LIST}/{bound.id}", ADDED)

@@ -23,6 +23,7 @@ from idp.web.account.room import Here, Room
 from idp.web.account.ways import second_factors
 
 PAGE = "/account/recovery-codes"
+DOWNLOAD = f"{PAGE}/download"
 ONE_FORM = timedelta(hours=12)  # how long a form cannot be sent a second time
 CODE = re.compile(r"[0-9A-Z]{4}(?:-[0-9A-Z]{4}){4}")
 SEEN = N_("These codes were shown once already. If you did not keep them, make new ones.")
@@ -74,7 +75,8 @@ class RecoveryCodes:
             "codes_shown",
             codes=codes,
             day=calendar_of(here.user).day(self._clock()),
-            download=self._room.url(f"{PAGE}/download"),
+            download=self._room.url(DOWNLOAD),
+            download_csrf=self._room.token(here, DOWNLOAD),
             done=self._room.url("/account/authenticators"),
         )
 

@@ -6,7 +6,13 @@ from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_time, get_datetime_format, get_timezone_name
+from babel.dates import (
+    format_date,
+    format_time,
+    get_datetime_format,
+    get_timezone_gmt,
+    get_timezone_name,
+)
 from flask_babel import get_locale
 
 from idp.model import User
@@ -30,7 +36,10 @@ class Calendar:
         return pattern.replace("'", "").replace("{1}", self.day(at)).replace("{0}", time)
 
     def zone_name(self, at: datetime) -> str:
-        return get_timezone_name(at.astimezone(self.zone), "short", locale=self.locale)
+        """An abbreviation where the locale has one, else the distance from UTC."""
+        there = at.astimezone(self.zone)
+        name = get_timezone_name(there, "short", locale=self.locale)
+        return get_timezone_gmt(there, locale=self.locale) if name[:1] in "+-" else name
 
 
 def calendar_of(user: User) -> Calendar:

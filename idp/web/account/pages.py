@@ -68,7 +68,17 @@ def install(
 ) -> None:
     """`limit` bounds how many forms one address may send; it keeps its count on a function."""
     s = services
-    room = Room(visitor, s.users, s.fresh, Notices(s.ephemeral), csrf, theme, issuer)
+    room = Room(
+        visitor,
+        s.users,
+        s.sessions,
+        s.fresh,
+        Notices(s.ephemeral),
+        csrf,
+        theme,
+        issuer,
+        s.clock,
+    )
     overview = Overview(room, s.authenticators, s.factors, s.profiles, s.sessions, s.consents)
     profile = Profile(room, s.profiles, theme.locales)
     password = ChangePassword(room, s.authenticators, s.passwords, s.clock)

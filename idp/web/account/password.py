@@ -3,7 +3,7 @@
 from flask import request
 from werkzeug.wrappers import Response
 
-from idp.errors import Conflict, NotConfirmed, NotFound, Refused
+from idp.errors import Conflict, NotConfirmed, NotFound, PageError, Refused
 from idp.factors.admin import AuthenticatorAdmin
 from idp.factors.base import N_
 from idp.operate.passwords import PasswordChange
@@ -32,6 +32,13 @@ class ChangePassword:
     def submit(self) -> Response:
         """Needs the current password besides the fresh sign-in (OWASP ASVS 6.2.3)."""
         here = self._room.take_proven()
+        if "password" not in request.form:
+            raise PageError(
+                "current_password",
+                N_("The current password is needed to change it."),
+                action=N_("Go back, reload the page and type both."),
+                status=403,
+            )
         current, new = request.form.get("password", ""), request.form.get("new_password", "")
         try:
             self._change.change(here.user, here.session, current, new)

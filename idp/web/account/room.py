@@ -10,17 +10,17 @@ from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
 from idp.errors import PageError
-from idp.factors.base import N_
+from idp.factors.base import N_, Factor
 from idp.flow.fresh import FreshProof
-from idp.model import Session, User
-from idp.ports import Users
+from idp.model import Achieved, Authenticator, Session, User
+from idp.ports import Clock, Users
+from idp.sessions.service import SessionService
 from idp.web.account.notices import Notice, Notices
 from idp.web.account.way_in import WayIn
 from idp.web.security import Csrf
 from idp.web.theme import Theme, page
 from idp.web.visitor import Visitor
 
-PURPOSE = "account"
 # Path below /account, label, icon; and pages that belong there though their paths do not say so.
 SECTIONS = (
     ("/profile", N_("Profile"), "person", ()),
@@ -50,20 +50,24 @@ class Room:
         self,
         visitor: Visitor,
         users: Users,
+        sessions: SessionService,
         fresh: FreshProof,
         notices: Notices,
         csrf: Csrf,
         theme: Theme,
         issuer: str,
+        clock: Clock,
     ) -> None:
         self.way_in = WayIn(visitor, csrf, issuer)
         self._visitor = visitor
         self._users = users
+        self._sessions = sessions
         self._fresh = fresh
         self._notices = notices
         self._csrf = csrf
         self._theme = theme
         self._issuer = issuer
+        self._clock = clock
 
     def enter(self, back: str | None = None) -> Here:
         """The one who is signed in. Anybody else is sent to sign in, and back to `back`, or here.
@@ -87,7 +91,7 @@ class Room:
     def take(self, back: str | None = None) -> Here:
         """A form from one of our pages. Raises PageError for one from elsewhere."""
         here = self.enter(back)
-        self._csrf.check(PURPOSE, here.session.id)
+        self._csrf.check(_purpose(request.path), here.session.id)
         return here
 
     def take_proven(self, back: str | None = None) -> Here:
@@ -95,6 +99,12 @@ class Room:
         proof, and it must still be fresh. If not, it is asked for, and the form shown again."""
         self.take(back)
         return self.prove(back)
+
+    def count(self, here: Here, factor: Factor, bound: Authenticator) -> None:
+        """Binding a new authenticator proves it, as it does in a sign-in: the level that the person
+        holds from now on is not asked for at once, with a code that was just used up."""
+        proof = Achieved(factor.name, tuple(factor.amr), self._clock(), bound.id)
+        self._visitor.keep(self._sessions.raised(here.session, (proof,)))
 
     def show(self, here: Here, template: str, **context: Any) -> Response:
         """The page, in the frame of all account pages, with what the last form led to."""
@@ -120,9 +130,9 @@ class Room:
         name = template if "/" in template else f"account/{template}"
         return page(self._theme, _file(name), page_id="account", **{**context, **frame})
 
-    def token(self, here: Here) -> str:
-        """What every form of these pages carries."""
-        return self._csrf.token(PURPOSE, here.session.id)
+    def token(self, here: Here, path: str = "") -> str:
+        """What a form carries that is sent to this page, or to `path`."""
+        return self._csrf.token(_purpose(path or request.path), here.session.id)
 
     def done(self, here: Here, path: str, text: str = "", **values: str) -> Response:
         """On to the page `path`, which says that it worked."""
@@ -181,6 +191,10 @@ class Room:
 
 def _below(path: str, roots: tuple[str, ...]) -> bool:
     return any(path == root or path.startswith(root + "/") for root in roots)
+
+
+def _purpose(path: str) -> str:
+    return f"form {path}"
 
 
 def _file(name: str) -> str:
