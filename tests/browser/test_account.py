@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser import steps
-from tests.browser.conftest import Enroll, Open, Person, Running
+from tests.browser.conftest import Enroll, Open, Person, Running, Watch
 from tests.browser.pictures import qr
 
 pytestmark = pytest.mark.xdist_group("browser")
@@ -47,8 +47,9 @@ def test_an_app_is_enrolled_by_the_picture_on_the_page(
 
 
 def test_an_app_is_enrolled_within_a_sign_in(
-    either: BrowserContext, chromium: Browser, running: Running, enroll: Enroll
+    either: BrowserContext, chromium: Browser, running: Running, enroll: Enroll, watch: Watch
 ) -> None:
+    watch.expect("status of 400")  # the relying party did not start this request
     person, page = enroll(totp=False), either.new_page()
     page.goto(running.authorize_url(acr_values="aal2"))
     steps.give_password(page, person)
