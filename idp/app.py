@@ -11,15 +11,17 @@ from idp.factors import registry
 from idp.factors.admin import AuthenticatorAdmin
 from idp.factors.base import Factor
 from idp.factors.binding import Bindings
+from idp.factors.fresh import FreshProof
+from idp.factors.management import Management, use
 from idp.factors.proving import Prover
 from idp.flow.asking import Asking
 from idp.flow.courier import Courier
 from idp.flow.engine import Engine
 from idp.flow.enrolling import Enrolling, FlowRules
-from idp.flow.fresh import FreshProof
 from idp.flow.interactions import Interactions
 from idp.flow.policy import Policy
 from idp.flow.requirements import build
+from idp.flow.strength import SessionStrength
 from idp.flow.threads import spread
 from idp.flow.ways import Ways
 from idp.oidc.authorize import RequestRules
@@ -77,6 +79,7 @@ class App:
     bus: events.Bus
     metrics: Metrics
     authenticators: AuthenticatorAdmin
+    management: Management
     close: Callable[[], None]
 
 
@@ -94,7 +97,9 @@ class Core:
     metrics: Metrics
     prover: Prover
     courier: Courier
+    sessions: SessionService
     authenticators: AuthenticatorAdmin
+    management: Management
     close: Callable[[], None]
 
 
@@ -107,7 +112,7 @@ def create_core(
     """Open the stores, load the policy and its factors. Raises ConfigError."""
     clock = clock or system_clock
     policy = build(settings)
-    factors = registry.load(policy.factors, settings.factors)
+    factors = registry.load(policy.factors, settings.factors, settings.issuer)
     stores = stores or open_stores(settings, clock)
     audit = AuditSink(stores.audit)
     metrics = Metrics()
@@ -151,6 +156,19 @@ def create_core(
         bus,
         clock,
     )
+    sessions = SessionService(stores.sessions, settings.session, bus, clock)
+    proof = FreshProof(
+        prover, Bindings(stores.ephemeral, stores.sealing, "proof"), courier, bus, clock
+    )
+    management = Management(
+        authenticators,
+        proof,
+        ways.proving,
+        tuple(policy.acrs),
+        policy.default_acr,
+        sessions.end_all,
+    )
+    use(management)
     return Core(
         settings,
         stores,
@@ -162,7 +180,9 @@ def create_core(
         metrics,
         prover,
         courier,
+        sessions,
         authenticators,
+        management,
         close,
     )
 
@@ -209,7 +229,7 @@ def create_app(
         tokens, introspection, stores.grants, stores.users, settings.issuer, bus, clock
     )
     revocation = Revocation(client_auth, tokens, stores.grants, bus, clock)
-    sessions = SessionService(stores.sessions, settings.session, bus, clock)
+    sessions = core.sessions
     interactions = Interactions(stores.ephemeral, stores.sealing, settings.flow.interaction_ttl)
     asking = Asking(core.policy, prover, interactions, stores.users, courier)
     rules = FlowRules(settings.flow.fresh_for, settings.flow.enrollment_grace)
@@ -276,6 +296,7 @@ def create_app(
         bus,
         core.metrics,
         core.authenticators,
+        core.management,
         core.close,
     )
 
@@ -284,7 +305,7 @@ def _account(
     core: Core, clients: Clients, sessions: SessionService, consents: ConsentService
 ) -> AccountServices:
     stores, bus, clock = core.stores, core.bus, core.clock
-    fresh = FreshProof(
+    strength = SessionStrength(
         core.policy,
         core.prover.held,
         core.authenticators.strongest,
@@ -300,11 +321,11 @@ def _account(
         ephemeral=stores.ephemeral,
         factors=core.factors,
         authenticators=core.authenticators,
-        fresh=fresh,
+        strength=strength,
         passwords=PasswordChange(
             core.prover, stores.authenticators, stores.ephemeral, sessions, bus, clock
         ),
-        profiles=Profiles(stores.users, core.policy, fresh, bus, clock),
+        profiles=Profiles(stores.users, core.policy, strength, bus, clock),
         phones=PhoneVerification(
             stores.users,
             core.authenticators.bindings,

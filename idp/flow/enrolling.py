@@ -7,7 +7,7 @@ has a second factor cannot be given another one by somebody who knows the passwo
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from idp.factors.base import enrollable
+from idp.factors.base import covered, enrollable
 from idp.factors.binding import begun, shown
 from idp.flow.asking import Asking, Situation, in_grace
 from idp.flow.policy import Ask, Outstanding, Reached, Requirement, strongest, to_enroll
@@ -54,7 +54,7 @@ class Enrolling:
     def offers(self, at: Situation, demand: Requirement) -> tuple[str, ...]:
         """Factors of which binding one leads to what is demanded."""
         asking = self._asking
-        return to_enroll(
+        names = to_enroll(
             asking.policy,
             demand,
             asking.proofs(at),
@@ -62,6 +62,7 @@ class Enrolling:
             lambda name: self._enrollable(at, name),
             at.now,
         )
+        return tuple(name for name in names if not covered(asking.factors[name], names))
 
     def ask(self, at: Situation, demand: Requirement, names: tuple[str, ...]) -> Asked | None:
         """The page that binds one of `names`. None when another request was faster."""
@@ -70,7 +71,7 @@ class Enrolling:
         name = next((n for n in names if n == interaction.chosen), names[0])
         deferrable = self._deferrable(at, demand)
         under_way = interaction.enrolling
-        if under_way is not None and under_way.factor == name:
+        if under_way is not None and under_way.factor == name and asking.stands(under_way, at.now):
             challenge = shown(under_way)
         else:
             factor = asking.factors[name]

@@ -3,16 +3,13 @@ session (OWASP ASVS 6.2.3, 7.4.3)."""
 
 from dataclasses import dataclass
 from datetime import timedelta
-from uuid import uuid4
 
 from idp import events
 from idp.errors import Conflict, NotConfirmed, NotFound, Refused
 from idp.factors.admin import BROKEN, WAIT
 from idp.factors.base import N_, Challenge, Factor, Form, Rejected
 from idp.factors.proving import NotProven, Prover
-from idp.flow.interactions import support_code
 from idp.model import Authenticator, Session, User
-from idp.oidc.first_party import ACCOUNT
 from idp.ports import Authenticators, Clock, Ephemeral
 from idp.sessions.service import SessionService
 
@@ -60,14 +57,8 @@ class PasswordChange:
         if not isinstance(verdict, NotProven):
             return
         self.bus.emit(
-            events.FactorRejected(
-                at=self.clock(),
-                interaction="",
-                support_code=support_code(uuid4().hex),
-                client_id=ACCOUNT,
-                user_id=user.id,
-                factor=NAME,
-                reason=f"password change: {verdict.detail}",
+            events.ProofRefused(
+                at=self.clock(), user_id=user.id, factor=NAME, reason=verdict.detail
             )
         )
         public = {"wrong": NOT_YOURS, "wait": WAIT, "broken": BROKEN}[verdict.kind]

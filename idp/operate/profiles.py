@@ -7,8 +7,8 @@ from typing import Any
 from idp import events
 from idp.errors import Conflict, NotFound, Refused
 from idp.factors.base import N_
-from idp.flow.fresh import FreshProof
 from idp.flow.policy import Policy
+from idp.flow.strength import SessionStrength
 from idp.model import User
 from idp.ports import Clock, Users
 
@@ -24,7 +24,7 @@ DEMANDED = N_("It is asked of everybody here, so it cannot be switched off.")
 class Profiles:
     users: Users
     policy: Policy
-    fresh: FreshProof
+    strength: SessionStrength
     bus: events.Bus
     clock: Clock
 
@@ -47,7 +47,7 @@ class Profiles:
     def may_demand(self, user: User) -> str | None:
         """The acr that the person may ask for at every sign-in: the highest that they hold, where
         it is more than what everybody is asked for."""
-        level = self.fresh.demanded(user)
+        level = self.strength.demanded(user)
         return level if level is not None and self._above_default(level) else None
 
     def demand(self, user_id: str, on: bool) -> User:

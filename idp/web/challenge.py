@@ -7,7 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _
 
-from idp.factors.base import Form
+from idp.factors.base import Field, Form
 from idp.flow.steps import Beside, Choice
 
 
@@ -42,7 +42,7 @@ def drawn(
                 "name": field.name,
                 "label": _(field.label),
                 "type": field.type,
-                "autocomplete": field.autocomplete,
+                "autocomplete": _autocomplete(field, beside),
                 "inputmode": field.inputmode,
                 "maxlength": field.maxlength,
                 "value": typed.get(field.name, ""),
@@ -62,3 +62,10 @@ def drawn(
         "enrolling": enrolling,
         "deferrable": deferrable,
     }
+
+
+def _autocomplete(field: Field, beside: Sequence[Beside]) -> str:
+    """The browser lists passkeys with the names that it knows (WebAuthn section 5.1.7)."""
+    if field.autocomplete == "username" and beside:
+        return "username webauthn"
+    return field.autocomplete

@@ -87,6 +87,7 @@ class History:
         return {
             "sign_in_completed": signed_in,
             "factor_rejected": rejected,
+            "proof_refused": rejected,
             "attempt_refused": held_up,
             "authenticator_added": added,
             "authenticator_removed": removed,

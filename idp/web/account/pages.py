@@ -9,7 +9,7 @@ from werkzeug.wrappers import Response
 
 from idp.factors.admin import AuthenticatorAdmin
 from idp.factors.base import Factor
-from idp.flow.fresh import FreshProof
+from idp.flow.strength import SessionStrength
 from idp.oidc.consent import ConsentService
 from idp.operate.passwords import PasswordChange
 from idp.operate.phones import PhoneVerification
@@ -49,7 +49,7 @@ class AccountServices:
     ephemeral: Ephemeral
     factors: Mapping[str, Factor]
     authenticators: AuthenticatorAdmin
-    fresh: FreshProof
+    strength: SessionStrength
     passwords: PasswordChange
     profiles: Profiles
     phones: PhoneVerification
@@ -72,7 +72,7 @@ def install(
         visitor,
         s.users,
         s.sessions,
-        s.fresh,
+        s.strength,
         Notices(s.ephemeral),
         csrf,
         theme,

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response
 
 from idp.errors import PageError
 from idp.factors.base import N_, Factor
-from idp.flow.fresh import FreshProof
+from idp.flow.strength import SessionStrength
 from idp.model import Achieved, Authenticator, Session, User
 from idp.ports import Clock, Users
 from idp.sessions.service import SessionService
@@ -51,7 +51,7 @@ class Room:
         visitor: Visitor,
         users: Users,
         sessions: SessionService,
-        fresh: FreshProof,
+        strength: SessionStrength,
         notices: Notices,
         csrf: Csrf,
         theme: Theme,
@@ -62,7 +62,7 @@ class Room:
         self._visitor = visitor
         self._users = users
         self._sessions = sessions
-        self._fresh = fresh
+        self._strength = strength
         self._notices = notices
         self._csrf = csrf
         self._theme = theme
@@ -84,7 +84,7 @@ class Room:
         """The same, with fresh proofs at the highest level that the person holds; else they are
         sent to step up, and back to `back`, or here. Raises PageError when nothing would do."""
         here = self.enter(back)
-        if not self._fresh.shown(here.user, here.session):
+        if not self._strength.shown(here.user, here.session):
             self._step_up(here.user, back or request.path)
         return here
 
@@ -163,7 +163,7 @@ class Room:
         return self._issuer + path
 
     def _step_up(self, user: User, back: str) -> NoReturn:
-        level = self._fresh.demanded(user)
+        level = self._strength.demanded(user)
         if level is None:
             raise PageError(
                 "nothing_to_prove",
@@ -171,7 +171,7 @@ class Room:
                 action=N_("Ask your administrator for help."),
                 status=403,
             )
-        abort(self.way_in.step_up(back, level, self._fresh.fresh_for))
+        abort(self.way_in.step_up(back, level, self._strength.fresh_for))
 
     def sections(self) -> list[dict[str, Any]]:
         """The way to every other page; the overview comes first."""

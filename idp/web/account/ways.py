@@ -57,20 +57,25 @@ def ways(
     used up by proving it is no such kind: it has a page of its own."""
     found = []
     for name, factor in factors.items():
-        if uses(factor) != name or expendable(factor):
+        if expendable(factor) or (uses(factor) != name and uses(factor) in factors):
             continue
-        mine = tuple(shown[a.id] for a in held if a.factor == name)
+        mine = tuple(shown[a.id] for a in held if a.factor == uses(factor))
         if mine or name in offered:
-            icon, about = _TEXTS.get(name, ("key", ""))
-            label = _(factor.label)
+            icon, about = _TEXTS.get(uses(factor), ("key", ""))
             text = _(about) if about else ""
-            found.append(Way(name, label, icon, text, mine, name in offered))
+            found.append(Way(name, _(factor.label), icon, text, mine, name in offered))
     return sorted(found, key=lambda way: way.factor != PASSWORD)
+
+
+def factor_of(authenticator: Authenticator, factors: Mapping[str, Factor]) -> Factor | None:
+    """What it was bound as, or whatever in use here works with it."""
+    alike = (factor for factor in factors.values() if uses(factor) == authenticator.factor)
+    return factors.get(authenticator.factor) or next(alike, None)
 
 
 def name_of(authenticator: Authenticator, factors: Mapping[str, Factor]) -> str:
     """What the person called it; what was never named is called by its kind, in their language."""
-    factor = factors.get(authenticator.factor)
+    factor = factor_of(authenticator, factors)
     label = authenticator.factor if factor is None else factor.label
     return _(label) if authenticator.name in ("", label) else authenticator.name
 
@@ -80,7 +85,7 @@ def second_factors(factors: Mapping[str, Factor], held: Sequence[Authenticator])
     return frozenset(
         a.factor
         for a in held
-        if (f := factors.get(a.factor)) is not None
+        if (f := factor_of(a, factors)) is not None
         and f.kind is not Kind.KNOWS
         and not expendable(f)
     )

@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from idp.flow.fresh import FreshProof
 from idp.flow.policy import AcrRule, Policy
+from idp.flow.strength import SessionStrength
 from idp.model import Achieved, Session, User
 
 NOW = datetime(2026, 11, 26, 12, tzinfo=UTC)
@@ -20,8 +20,8 @@ POLICY = Policy(
 ANA = User("u", "ana", NOW, NOW)
 
 
-def fresh(level: str | None) -> FreshProof:
-    return FreshProof(
+def fresh(level: str | None) -> SessionStrength:
+    return SessionStrength(
         POLICY, lambda _user: (), lambda _user, _held: level, timedelta(minutes=5), lambda: NOW
     )
 

@@ -15,7 +15,7 @@ from idp.ports import Clock
 
 
 @dataclass(frozen=True, slots=True)
-class FreshProof:
+class SessionStrength:
     """`held` is what a user may use; `strongest` the highest acr that it reaches, if it does."""
 
     policy: Policy
