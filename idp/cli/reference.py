@@ -17,6 +17,7 @@ from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from idp.factors.client_certificate import ClientCertificateSettings
 from idp.factors.password import PasswordSettings
 from idp.factors.relying_party import WebAuthnSettings
 from idp.factors.sms import SmsSettings
@@ -29,6 +30,7 @@ FACTORS: Mapping[str, type[BaseModel]] = {
     "totp": TotpSettings,
     "sms": SmsSettings,
     "webauthn": WebAuthnSettings,
+    "client_certificate": ClientCertificateSettings,
 }
 NAMES: Mapping[type, str] = {
     str: "text",

@@ -20,7 +20,7 @@ from idp.errors import NotConfirmed, NotFound, Refused
 from idp.factors.admin import STALE, WAIT, WRONG
 from idp.factors.base import N_, Rejected
 from idp.factors.binding import Bindings
-from idp.factors.totp import digits
+from idp.factors.codes import digits
 from idp.model import Message, Pending, User
 from idp.ports import Attempts, Clock, Users
 
