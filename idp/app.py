@@ -34,10 +34,12 @@ from idp.oidc.revocation import Revocation
 from idp.oidc.server import Server, TokenDependencies
 from idp.oidc.tokens import Tokens
 from idp.oidc.userinfo import UserInfo
+from idp.operate.clients import ClientAdmin
 from idp.operate.joining import Invitations
 from idp.operate.passwords import PasswordChange
 from idp.operate.phones import PhoneVerification
 from idp.operate.profiles import Profiles
+from idp.operate.users import UserAdmin
 from idp.operate.verification import MailVerification
 from idp.outbound import Outbound
 from idp.ports import Clients, Clock, Messenger, Stores
@@ -81,6 +83,7 @@ def create_app(
     clock: Clock | None = None,
     messenger: Messenger | None = None,
     dev: DevTools | None = None,
+    admin_token: str | None = None,
 ) -> App:
     """The whole provider for one process. Raises ConfigError for what cannot work."""
     core = create_core(settings, stores, clock, messenger)
@@ -179,7 +182,27 @@ def create_app(
         later.close()
         core.close()
 
-    door = Door(_placed(routes, settings.path), machine, cast(Wsgi, pages), settings.path)
+    def admin() -> Wsgi:
+        from idp.web.admin.build import AdminServices, build  # with what it needs, once it is asked
+
+        acrs = tuple(core.policy.acrs)
+        users = UserAdmin(stores, core.factors, sessions, bus, clock, settings.issuer, acrs)
+        services = AdminServices(
+            users,
+            ClientAdmin(WithAccount(stores.clients, settings.issuer), bus, clock, acrs),
+            core.authenticators,
+            core.management,
+            stores,
+            tokens,
+            introspection,
+            bus,
+            clock,
+            admin_token,
+        )
+        return cast(Wsgi, build(settings, services))
+
+    placed = _placed(routes, settings.path)
+    door = Door(placed, machine, cast(Wsgi, pages), settings.path, admin)
     return App(
         door,
         settings,

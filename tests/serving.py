@@ -133,7 +133,10 @@ level = "debug"
             clients = ClientAdmin(core.stores.clients, core.bus, core.clock, acrs)
             self.described = {
                 "users": {u["username"]: u for u in seeds.people(users, core.authenticators)},
-                "clients": {c["client_id"]: c for c in seeds.clients(clients, RELYING_PARTY)},
+                "clients": {
+                    c["client_id"]: c
+                    for c in seeds.clients(clients, RELYING_PARTY, core.settings.issuer)
+                },
             }
 
     @contextmanager

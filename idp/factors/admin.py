@@ -174,7 +174,7 @@ class AuthenticatorAdmin:
         self, user_id: str, authenticator_id: str, name: str, *, actor: str
     ) -> Authenticator:
         """Raises NotFound, Refused."""
-        named = replace(self._one(user_id, authenticator_id), name=_named(name))
+        named = replace(self.one(user_id, authenticator_id), name=_named(name))
         self.authenticators.save(named)
         self.bus.emit(
             events.UserChanged(
@@ -185,7 +185,7 @@ class AuthenticatorAdmin:
 
     def remove(self, user_id: str, authenticator_id: str, *, actor: str) -> None:
         """Raises NotFound; LastWayIn when the person could not sign in afterwards."""
-        user, gone = self.user(user_id), self._one(user_id, authenticator_id)
+        user, gone = self.user(user_id), self.one(user_id, authenticator_id)
         self._must_be_able(user, [a for a in self.of(user_id) if a.id != gone.id])
         self.authenticators.remove(gone.id)
         try:  # two that are removed at once, each while the other one was still there
@@ -291,7 +291,8 @@ class AuthenticatorAdmin:
                 raise
         self.bindings.put(user.id, pending)
 
-    def _one(self, user_id: str, authenticator_id: str) -> Authenticator:
+    def one(self, user_id: str, authenticator_id: str) -> Authenticator:
+        """Raises NotFound, also for what is another's."""
         found = next((a for a in self.of(user_id) if a.id == authenticator_id), None)
         if found is None:
             raise NotFound(f"no authenticator {authenticator_id!r} of this user")

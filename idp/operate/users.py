@@ -59,6 +59,47 @@ class UserAdmin:
             raise NotFound(f"no user {name!r}; `idp user list` shows them")
         return found
 
+    def by_id(self, user_id: str) -> User:
+        """Raises NotFound."""
+        found = self.stores.users.get(user_id)
+        if found is None:
+            raise NotFound(f"no user {user_id!r}")
+        return found
+
+    def change(self, user_id: str, given: Mapping[str, Any], *, actor: str) -> User:
+        """Change these fields of the record; `disabled` too. Raises NotFound, Conflict, Refused;
+        nothing is written then. An address that is changed is not verified any more, unless it is
+        said to be."""
+        user, values = self.by_id(user_id), dict(given)
+        for name in ("username", "email_verified", "phone_verified", "claims", "disabled"):
+            if name in values and values[name] is None:
+                raise Refused(f"{name} cannot be null")
+        if values.get("email"):
+            values["email"] = names.address(values["email"])
+        for name in ("email", "phone"):
+            if name in values and values[name] != getattr(user, name):
+                values.setdefault(f"{name}_verified", False)
+        email = values.get("email", user.email)
+        if "username" in values:
+            values["username"] = names.username(values["username"], email)
+        if values.get("require_acr") not in (None, *self.acrs):
+            raise Refused(f"no such acr; there are: {', '.join(self.acrs)}")
+        disabled = values.pop("disabled", None)
+        if values:
+            user = replace(user, **values, updated_at=self.clock())
+            self.stores.users.save(user)
+            self._changed(user, "changed", actor)
+        if disabled is not None:
+            user = (self.disable if disabled else self.enable)(user.id, actor=actor)
+        return user
+
+    def remove(self, user_id: str, *, actor: str) -> None:
+        """The user and all that is theirs; what was signed in is not any more. Raises NotFound."""
+        user = self.by_id(user_id)
+        self.sessions.end_all(user.id, "user removed")
+        self.stores.users.remove(user.id)
+        self._changed(user, "removed", actor)
+
     def set_password(self, name: str, password: str, *, actor: str) -> User:
         """Replace the password. Every session of the user ends (OWASP ASVS 7.4.3)."""
         user = self.get(name)
