@@ -104,6 +104,7 @@ async function offer(box) {
 
 for (const box of document.querySelectorAll('[data-webauthn]')) {
   const button = box.querySelector('button');
+  box.querySelector('.scriptless')?.remove();
   if (!credentials) {
     if (!box.dataset.apart) say(box, box.dataset.unsupported);
     continue;
