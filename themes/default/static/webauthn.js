@@ -63,7 +63,7 @@ function send(box, credential) {
 function say(box, words) {
   const note = box.querySelector('[role=alert]');
   note.hidden = !words;
-  note.firstElementChild.textContent = words ?? '';
+  note.querySelector('p').textContent = words ?? '';
 }
 
 function reason(box, error) {
