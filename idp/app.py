@@ -11,6 +11,8 @@ from idp.factors import registry
 from idp.factors.admin import AuthenticatorAdmin
 from idp.factors.base import Factor
 from idp.factors.binding import Bindings
+from idp.factors.fresh import FreshProof
+from idp.factors.management import Management, use
 from idp.factors.proving import Prover
 from idp.flow.asking import Asking
 from idp.flow.courier import Courier
@@ -72,6 +74,7 @@ class App:
     bus: events.Bus
     metrics: Metrics
     authenticators: AuthenticatorAdmin
+    management: Management
     close: Callable[[], None]
 
 
@@ -89,7 +92,9 @@ class Core:
     metrics: Metrics
     prover: Prover
     courier: Courier
+    sessions: SessionService
     authenticators: AuthenticatorAdmin
+    management: Management
     close: Callable[[], None]
 
 
@@ -146,6 +151,19 @@ def create_core(
         bus,
         clock,
     )
+    sessions = SessionService(stores.sessions, settings.session, bus, clock)
+    proof = FreshProof(
+        prover, Bindings(stores.ephemeral, stores.sealing, "proof"), courier, bus, clock
+    )
+    management = Management(
+        authenticators,
+        proof,
+        ways.proving,
+        tuple(policy.acrs),
+        policy.default_acr,
+        sessions.end_all,
+    )
+    use(management)
     return Core(
         settings,
         stores,
@@ -157,7 +175,9 @@ def create_core(
         metrics,
         prover,
         courier,
+        sessions,
         authenticators,
+        management,
         close,
     )
 
@@ -204,7 +224,7 @@ def create_app(
         tokens, introspection, stores.grants, stores.users, settings.issuer, bus, clock
     )
     revocation = Revocation(client_auth, tokens, stores.grants, bus, clock)
-    sessions = SessionService(stores.sessions, settings.session, bus, clock)
+    sessions = core.sessions
     interactions = Interactions(stores.ephemeral, stores.sealing, settings.flow.interaction_ttl)
     asking = Asking(core.policy, prover, interactions, stores.users, courier)
     rules = FlowRules(settings.flow.fresh_for, settings.flow.enrollment_grace)
@@ -272,6 +292,7 @@ def create_app(
         bus,
         core.metrics,
         core.authenticators,
+        core.management,
         core.close,
     )
 

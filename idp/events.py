@@ -187,6 +187,23 @@ class AuthenticatorRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProofTaken(Event):
+    """A factor was proven outside a sign-in: before a change, or for a program that asked."""
+
+    user_id: str
+    factor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProofRefused(Event):
+    """A proof or a binding outside a sign-in was refused."""
+
+    user_id: str
+    factor: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryCodeUsed(Event):
     """`left` counts those that still work."""
 

@@ -247,6 +247,6 @@ def build(folder: Path, **overrides: Any) -> House:
         app.stores, app.factors, app.sessions, app.bus, clock, settings.issuer, acrs
     )
     client_admin = ClientAdmin(app.stores.clients, app.bus, clock, acrs)
-    users = {user["username"]: user for user in seeds.people(user_admin)}
+    users = {user["username"]: user for user in seeds.people(user_admin, app.authenticators)}
     clients = {c["client_id"]: c for c in seeds.clients(client_admin, RELYING_PARTY)}
     return House(app, clock, outbox, users, clients, user_admin, client_admin, settings.issuer)

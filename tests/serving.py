@@ -132,7 +132,7 @@ level = "debug"
             )
             clients = ClientAdmin(core.stores.clients, core.bus, core.clock, acrs)
             self.described = {
-                "users": {u["username"]: u for u in seeds.people(users)},
+                "users": {u["username"]: u for u in seeds.people(users, core.authenticators)},
                 "clients": {c["client_id"]: c for c in seeds.clients(clients, RELYING_PARTY)},
             }
 

@@ -9,12 +9,11 @@ if TYPE_CHECKING:
 
 def user_admin(core: "Core") -> "UserAdmin":
     from idp.operate.users import UserAdmin
-    from idp.sessions.service import SessionService
 
     return UserAdmin(
         core.stores,
         core.factors,
-        SessionService(core.stores.sessions, core.settings.session, core.bus, core.clock),
+        core.sessions,
         core.bus,
         core.clock,
         core.settings.issuer,

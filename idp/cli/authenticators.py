@@ -14,7 +14,6 @@ from idp.cli.output import interactive, say
 if TYPE_CHECKING:
     from idp.app import Core
     from idp.model import User
-    from idp.operate.users import UserAdmin
 
 LONGEST = 4096  # characters read from standard input; the factor's own limit is below
 
@@ -32,17 +31,17 @@ def read_password(from_stdin: bool) -> str | None:
     return typed
 
 
-def enroll_totp(core: "Core", admin: "UserAdmin", user: "User") -> str:
+def enroll_totp(core: "Core", user: "User") -> str:
     """Bind a new seed with a code of the past, so that every code from now on is unused."""
     import pyotp
 
     from idp.factors.totp import PERIOD
 
     past = core.clock() - 3 * PERIOD
-    earlier = replace(admin, clock=lambda: past)
-    _, asked = earlier.begin_enrollment(user.username, "totp")
+    earlier = replace(core.authenticators, clock=lambda: past)
+    asked = earlier.begin(user.id, "totp")
     code = pyotp.TOTP(asked.private["seed"]).at(past)
-    earlier.enroll(user, "totp", asked, {"code": code}, actor=ACTOR)
+    earlier.confirm(user.id, "totp", {"code": code}, actor=ACTOR)
     return str(asked.public["provisioning_uri"])
 
 

@@ -27,17 +27,27 @@ def enroll(
 ) -> None:
     """Bind an authenticator to a user: what the factor shows is printed, what it asks is asked.
 
+    A second factor is better enabled by `idp mfa enable`: from then on the user is asked for it.
+
     \b
     Example:
       idp user enroll ben totp
       echo 4711 | idp user enroll ben pin --stdin
     """
+    from idp.factors.base import Challenge
+
     with opened(config_file) as core:
-        admin = user_admin(core)
-        user, asked = admin.begin_enrollment(name, factor)
-        for label, value in asked.public.items():
-            note(f"{label}: {clean(value)}")
-        bound = admin.enroll(user, factor, asked, _answers(asked, from_stdin), actor=ACTOR)
+        user = user_admin(core).get(name)
+        admin = core.authenticators
+        asked = admin.begin(user.id, factor, by_operator=True)
+        while True:
+            for label, value in asked.public.items():
+                note(f"{label}: {clean(value)}")
+            answers = _answers(asked, from_stdin)
+            bound = admin.confirm(user.id, factor, answers, actor=ACTOR)
+            if not isinstance(bound, Challenge):
+                break
+            asked = bound
     if as_json:
         document({"username": user.username, "factor": factor, "created_at": bound.created_at})
     else:

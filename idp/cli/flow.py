@@ -50,7 +50,9 @@ def findings(core: "Core") -> "tuple[Finding, ...]":
 
     clients, _ = pages(core.stores.clients.list, lambda c: c.client_id, everything=True)
     users, _ = pages(core.stores.users.list, lambda u: u.id, everything=True)
-    return check(core.policy, core.factors, clients, users)
+    settings = core.settings
+    by_mail = settings.recovery.password_by_mail and bool(settings.mail.host)
+    return check(core.policy, core.factors, clients, users, reset_by_mail=by_mail)
 
 
 def report(found: "Iterable[Finding]", as_json: bool, **extra: Any) -> None:

@@ -73,7 +73,7 @@ def add(
             phone=phone,
             require_acr=require_acr,
         )
-        uri = enroll_totp(core, admin, user) if totp else None
+        uri = enroll_totp(core, user) if totp else None
         described = _described(user, core.stores.authenticators.of(user.id))
     if as_json:
         document(described | ({"totp": {"provisioning_uri": uri}} if uri else {}))

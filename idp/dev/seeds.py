@@ -1,17 +1,16 @@
 """The people and clients of development mode. Their secrets are made anew at every start."""
 
-import base64
 import json
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pyotp
 
-from idp.factors.base import Challenge, Form
-from idp.model import Client, User
+from idp.factors.admin import AuthenticatorAdmin
+from idp.model import Client, Message, User
 from idp.oidc.claims import SCOPES
 from idp.oidc.keys import generate
 from idp.operate.clients import ClientAdmin
@@ -45,25 +44,32 @@ STANDARD_CLAIMS: Mapping[str, Any] = {
 class Person:
     username: str
     given_name: str
-    totp: bool = False
+    second: str = ""  # the factor that is enrolled, where the policy uses it
     require_acr: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
 
 
 PEOPLE = (
-    Person("ana", "Ana", totp=True, require_acr="aal2"),
-    Person("amy", "Amy", totp=True),
+    Person("ana", "Ana", "totp", require_acr="aal2"),
+    Person("amy", "Amy", "totp"),
     Person("ben", "Ben"),
     Person("cyd", "Cyd", claims=STANDARD_CLAIMS),
+    Person("cho", "Cho", "sms", require_acr="aal2"),
+    Person("dia", "Dia", require_acr="aal2"),  # nothing to prove it with: the sign-in enrolls it
+    Person("eli", "Eli", "recovery_code"),
 )
 
 
-def people(admin: UserAdmin) -> list[dict[str, Any]]:
+def people(admin: UserAdmin, authenticators: AuthenticatorAdmin) -> list[dict[str, Any]]:
     """Add the users; what `idp dev --json` says of each."""
-    return [_person(admin, person, number) for number, person in enumerate(PEOPLE, 1)]
+    return [
+        _person(admin, authenticators, person, number) for number, person in enumerate(PEOPLE, 1)
+    ]
 
 
-def _person(admin: UserAdmin, person: Person, number: int) -> dict[str, Any]:
+def _person(
+    admin: UserAdmin, authenticators: AuthenticatorAdmin, person: Person, number: int
+) -> dict[str, Any]:
     password = f"{person.username}-{secrets.token_urlsafe(9)}"
     user = admin.add(
         person.username,
@@ -78,32 +84,57 @@ def _person(admin: UserAdmin, person: Person, number: int) -> dict[str, Any]:
         claims=person.claims
         or {"name": f"{person.given_name} Example", "given_name": person.given_name},
     )
+    second = person.second if person.second in admin.factors else ""
+    if second == "sms":
+        _sms(authenticators, user)
     return {
         "username": user.username,
         "password": password,
         "sub": user.id,
         "email": user.email,
         "phone": user.phone,
-        "totp_secret": _totp(admin, user) if person.totp and "totp" in admin.factors else None,
+        "methods": ["password", *([second] if second else [])],
+        "totp_secret": _totp(authenticators, user) if second == "totp" else None,
+        "recovery_codes": list(authenticators.issue_codes(user.id, actor="dev"))
+        if second == "recovery_code"
+        else None,
     }
 
 
-def _totp(admin: UserAdmin, user: User) -> str:
+def _totp(authenticators: AuthenticatorAdmin, user: User) -> str:
     """Enrolled with a code of long ago, so that today's codes are all unused."""
-    seed = base64.b32encode(secrets.token_bytes(20)).decode()
-    past: datetime = admin.clock() - timedelta(days=1)
-    earlier = UserAdmin(
-        admin.stores,
-        admin.factors,
-        admin.sessions,
-        admin.bus,
-        lambda: past,
-        admin.issuer,
-        admin.acrs,
-    )
-    asked = Challenge(Form("", ()), private={"seed": seed})
-    earlier.enroll(user, "totp", asked, {"code": pyotp.TOTP(seed).at(past)}, actor="dev")
+    past = authenticators.clock() - timedelta(days=1)
+    earlier = replace(authenticators, clock=lambda: past)
+    seed = str(earlier.begin(user.id, "totp").public["secret"])
+    earlier.confirm(user.id, "totp", {"code": pyotp.TOTP(seed).at(past)}, actor="dev")
     return seed
+
+
+class _Caught:
+    """In place of the courier: keeps the message that carries a code."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def delivers(self, kind: str) -> bool:
+        return True
+
+    def send(self, message: Message, user: User | None) -> str:
+        self.messages.append(message)
+        return ""
+
+    def verified(self, receipt: str) -> None:
+        """Nobody counts these."""
+
+
+def _sms(authenticators: AuthenticatorAdmin, user: User) -> None:
+    """The person's own number, confirmed by the code that would have gone out."""
+    caught = _Caught()
+    own = replace(authenticators, carrier=caught)
+    asked = own.begin(user.id, "sms")
+    if not caught.messages:
+        own.confirm(user.id, "sms", {asked.form.fields[0].name: user.phone or ""}, actor="dev")
+    own.confirm(user.id, "sms", {"code": caught.messages[-1].values["code"]}, actor="dev")
 
 
 def clients(admin: ClientAdmin, relying_party: str) -> list[dict[str, Any]]:

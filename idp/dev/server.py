@@ -107,7 +107,7 @@ def _seed(settings: Settings, folder: Path, relying_party: str) -> Mapping[str, 
     described = {
         **base,
         "admin_token": secrets.token_urlsafe(32),
-        "users": seeds.people(users),
+        "users": seeds.people(users, app.authenticators),
         "clients": seeds.clients(clients, relying_party),
     }
     app.close()

@@ -21,6 +21,7 @@ from idp.factors.base import (
     Factor,
     Rejected,
     enrollable,
+    one_answer,
     resendable,
     sends,
     sole,
@@ -78,12 +79,15 @@ class AuthenticatorAdmin:
         return self.prover.held(self.user(user_id))
 
     def offers(self, user_id: str) -> tuple[Factor, ...]:
-        """What the person may bind now. Raises NotFound."""
-        held = self.of(user_id)
+        """What the person may bind now; what works with another's authenticators is bound as that
+        one, where it is in use. Raises NotFound."""
+        held, factors = self.of(user_id), self.prover.factors
         return tuple(
             factor
-            for factor in self.prover.factors.values()
-            if enrollable(factor) and self._refusal(factor, held) is None
+            for name, factor in factors.items()
+            if (uses(factor) == name or uses(factor) not in factors)
+            and enrollable(factor)
+            and self._refusal(factor, held) is None
         )
 
     def begin(self, user_id: str, factor: str, *, by_operator: bool = False) -> Challenge:
@@ -91,7 +95,7 @@ class AuthenticatorAdmin:
         nothing is under way then that was not before."""
         user = self.user(user_id)
         chosen = self.prover.factors.get(factor)
-        if chosen is None or uses(chosen) != factor:
+        if chosen is None:
             raise Refused(UNKNOWN, "unknown_method")
         if not enrollable(chosen) and not by_operator:
             raise Refused(NOT_BY_PERSONS, "not_enrollable")
@@ -123,7 +127,7 @@ class AuthenticatorAdmin:
         self, user_id: str, factor: str, answer: Answer, *, actor: str, name: str = ""
     ) -> Authenticator | Challenge:
         """What was bound; or another question, sent where it has to be. Raises NotConfirmed,
-        NotSent; the binding goes on then."""
+        NotSent; the binding goes on then, unless its challenge takes one answer."""
         called = _named(name) if name else ""
         user, chosen, pending = self._under_way(user_id, factor)
         if pending is None:
@@ -131,6 +135,13 @@ class AuthenticatorAdmin:
         ctx = self._context(user, chosen)
         verdict = self.prover.confirm(chosen, ctx, shown(pending), answer, pending.id)
         if isinstance(verdict, NotProven):
+            if verdict.kind != "wait" and one_answer(chosen):
+                self.bindings.drop(user.id, factor)
+            self.bus.emit(
+                events.ProofRefused(
+                    at=ctx.now, user_id=user.id, factor=factor, reason=verdict.detail
+                )
+            )
             raise _not_confirmed(verdict)
         if isinstance(verdict, Unfinished):
             self._ask(user, chosen, verdict.challenge)
@@ -238,8 +249,6 @@ class AuthenticatorAdmin:
 
     def _refusal(self, factor: Factor, held: Sequence[Authenticator]) -> Refused | None:
         """Why nobody can bind it now."""
-        if uses(factor) != factor.name:
-            return Refused(UNKNOWN, "unknown_method")
         if sole(factor) and any(a.factor == factor.name for a in held):
             return Refused(ONE_IS_ENOUGH, "already_enrolled")
         if sends(factor) and not self.carrier.delivers(sends(factor)):

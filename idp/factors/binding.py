@@ -42,23 +42,24 @@ def again(factor: Factor, ctx: Context, pending: Pending) -> Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Bindings:
-    """Bindings under way outside a sign-in."""
+    """Bindings under way outside a sign-in; of another `purpose`, proofs that are."""
 
     ephemeral: Ephemeral
     sealing: Sealing
+    purpose: str = "binding"
 
     def put(self, user_id: str, pending: Pending) -> None:
-        key = _key(user_id, pending.factor)
+        key = self._key(user_id, pending.factor)
         self.ephemeral.put(key, self.sealing.seal(_codec.dump_json(pending), key), TTL)
 
     def get(self, user_id: str, factor: str) -> Pending | None:
-        key = _key(user_id, factor)
+        key = self._key(user_id, factor)
         raw = self.ephemeral.get(key)
         return None if raw is None else _codec.validate_json(self.sealing.open(raw, key))
 
     def drop(self, user_id: str, factor: str) -> bool:
         """True for the caller who ended it: a binding is completed once."""
-        return self.ephemeral.take(_key(user_id, factor)) is not None
+        return self.ephemeral.take(self._key(user_id, factor)) is not None
 
     def noted(self, user_id: str, pending: Pending, receipt: str) -> Pending:
         """With the receipt of the message that carried it."""
@@ -66,6 +67,5 @@ class Bindings:
         self.put(user_id, sent)
         return sent
 
-
-def _key(user_id: str, factor: str) -> str:
-    return f"binding:{user_id}:{factor}"
+    def _key(self, user_id: str, factor: str) -> str:
+        return f"{self.purpose}:{user_id}:{factor}"

@@ -1,7 +1,8 @@
 """`idp flow check`: what is wrong with an operator's policy before anybody meets it.
 
-An error is a sign-in that cannot work; a warning is one that works otherwise than the policy
-seems to mean. Pure: nothing is asked of a user or a store.
+An error is a sign-in that cannot work, or a recovery that is weaker than the level it restores; a
+warning is one that works otherwise than the policy seems to mean. Pure: nothing is asked of a user
+or a store.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Literal
 
-from idp.factors.base import Factor
+from idp.factors.base import Factor, expendable
 from idp.flow.policy import AcrRule, Policy, Recipe
 from idp.model import Client, User
 
@@ -29,8 +30,11 @@ def check(
     factors: Mapping[str, Factor],
     clients: Iterable[Client] = (),
     users: Iterable[User] = (),
+    *,
+    reset_by_mail: bool = False,
 ) -> tuple[Finding, ...]:
-    """Every finding, errors first. Disabled clients and users are left out."""
+    """Every finding, errors first. Disabled clients and users are left out. `reset_by_mail`:
+    whoever reads a person's mail can set the password."""
     active = tuple(client for client in clients if client.disabled_at is None)
     people = tuple(user for user in users if user.disabled_at is None)
     found = [
@@ -39,6 +43,8 @@ def check(
         *_nobody_known(policy, factors),
         *_no_fallback(policy, factors),
         *_no_stronger(policy, factors),
+        *_weak_recovery(policy, factors),
+        *(_weak_reset(policy, factors) if reset_by_mail else ()),
         *_without_pkce(active),
     ]
     return tuple(sorted(found, key=lambda finding: finding.severity != "error"))
@@ -139,6 +145,73 @@ def _no_stronger(policy: Policy, factors: Mapping[str, Factor]) -> Iterator[Find
                 f"acr.{weaker.name}" + _freshness(rule, weaker),
                 "add a step to the recipe, or list the acr before the weaker one",
             )
+
+
+def _weak_recovery(policy: Policy, factors: Mapping[str, Factor]) -> Iterator[Finding]:
+    """A recovery code stands in for one lost factor, and for no more than one like itself.
+
+    Of the ways to an acr, those with a factor that is used up by proving it are recovery; the
+    others say what the acr is worth. A recovery way is refused when it proves nothing else beside
+    the code; when it proves fewer kinds (knows, has, is) than every other way to that acr; or when
+    all the others resist phishing and it does not.
+    """
+    for rule in policy.acrs.values():
+        ways = [way for r in rule.recipes if _alive(r, factors) for way in _ways(r, factors)]
+        recovery = [way for way in ways if any(expendable(factors[name]) for name in way)]
+        usual = [way for way in ways if way not in recovery]
+        for way in recovery:
+            weaker = _weaker(way, usual, factors)
+            if weaker:
+                yield Finding(
+                    "error",
+                    f"acr.{rule.name}",
+                    f"recovery by {' + '.join(way)} is weaker than the level it restores: {weaker}",
+                    "let the code replace one factor only, beside those that are asked otherwise",
+                )
+
+
+def _weaker(
+    way: tuple[str, ...], usual: Iterable[tuple[str, ...]], factors: Mapping[str, Factor]
+) -> str:
+    if all(expendable(factors[name]) for name in way):
+        return "the code alone is enough"
+    others = list(usual)
+    if others and _kinds(way, factors) < min(_kinds(other, factors) for other in others):
+        return "it proves fewer kinds of factor than every other way"
+    if others and all(_resists(other, factors) for other in others) and not _resists(way, factors):
+        return "every other way resists phishing"
+    return ""
+
+
+def _weak_reset(policy: Policy, factors: Mapping[str, Factor]) -> Iterator[Finding]:
+    """A link in a mail proves a mailbox, which is no factor at all, and sets the password: so a
+    password alone must not reach more than the weakest acr."""
+    for rule in list(policy.acrs.values())[1:]:
+        if any(("password",) in _ways(r, factors) for r in rule.recipes if _alive(r, factors)):
+            yield Finding(
+                "error",
+                "recovery.password_by_mail",
+                f"whoever reads a person's mail reaches acr.{rule.name}, which the password alone "
+                "reaches and which counts as more than the weakest",
+                f"add a step to that recipe of acr.{rule.name}, or switch the reset by mail off",
+            )
+
+
+def _ways(recipe: Recipe, factors: Mapping[str, Factor]) -> list[tuple[str, ...]]:
+    """Each choice of loaded alternatives that completes it."""
+    return list(product(*(tuple(name for name in step if name in factors) for step in recipe)))
+
+
+def _kinds(way: Iterable[str], factors: Mapping[str, Factor]) -> int:
+    """How many kinds it proves. What identifies and resists phishing by itself is had and unlocked:
+    a passkey, a certificate whose key asks for a PIN."""
+    proven = [factors[name] for name in way]
+    alone = any(factor.identifies and factor.phishing_resistant for factor in proven)
+    return max(len({factor.kind for factor in proven}), 2 if alone else 0)
+
+
+def _resists(way: Iterable[str], factors: Mapping[str, Factor]) -> bool:
+    return any(factors[name].phishing_resistant for name in way)
 
 
 def _without_pkce(clients: Iterable[Client]) -> Iterator[Finding]:

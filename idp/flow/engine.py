@@ -11,7 +11,7 @@ from typing import Any
 
 from idp import events
 from idp.errors import PageError
-from idp.factors.base import N_, Answer, Challenge, Factor, Form, lifetime
+from idp.factors.base import N_, Answer, Challenge, Factor, Form, one_answer
 from idp.factors.proving import NotProven, Unfinished
 from idp.flow.asking import Asking, Situation
 from idp.flow.courier import Courier
@@ -66,6 +66,9 @@ class Engine:
             return Refused(
                 visit.stored, "login_required", "another user than id_token_hint", at.user
             )
+        lost = self._enrolling.lost(at, result)
+        if lost is not None:
+            return self._enroll(at, lost)
         return Done(visit.stored, at.user, self._named(result))
 
     def opening(self, visit: Visit) -> Interaction:
@@ -280,7 +283,7 @@ class Engine:
         shows it can be reloaded and gone back to."""
         interaction = visit.interaction
         after = replace(interaction, notice=notice, retry_at=retry_at)
-        if lifetime(factor) is not None:  # good for one answer
+        if one_answer(factor):
             begun = interaction.enrolling
             after = replace(
                 after,

@@ -139,6 +139,17 @@ def reachable(policy: Policy, acr: str, holds: Holds) -> bool:
     )
 
 
+def serving(policy: Policy, acr: str, holds: Holds) -> frozenset[str]:
+    """Of the factors held, those that a recipe asks by which they reach this acr."""
+    return frozenset(
+        factor
+        for recipe in policy.acrs[acr].recipes
+        if recipe and _leftover_steps(recipe, holds) == ()
+        for step in recipe
+        for factor in filter(holds, step)
+    )
+
+
 def to_enroll(
     policy: Policy,
     requirement: Requirement,

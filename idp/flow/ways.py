@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from idp.factors.base import expendable, holds, sends
 from idp.factors.proving import Prover
 from idp.flow.courier import Courier
-from idp.flow.policy import Policy, reachable, strongest
+from idp.flow.policy import Policy, reachable, serving, strongest
 from idp.model import Authenticator, User
 from idp.ports import Clock
 
@@ -34,6 +34,18 @@ class Ways:
     def strongest(self, user: User, held: Sequence[Authenticator]) -> str | None:
         """The highest acr that is reached with this, available right now or not."""
         return strongest(self.policy, lambda name: self.holds(user, held, name))
+
+    def proving(self, user: User, held: Sequence[Authenticator]) -> frozenset[str]:
+        """The factors by which the highest acr is proven that is reached with this; where none is,
+        all that work with it."""
+
+        def has(name: str) -> bool:
+            return self.holds(user, held, name)
+
+        acr = self.strongest(user, held)
+        if acr is None:
+            return frozenset(filter(has, self.prover.factors))
+        return serving(self.policy, acr, has)
 
     def holds(self, user: User, held: Sequence[Authenticator], name: str) -> bool:
         factor = self.prover.factors[name]

@@ -1,4 +1,4 @@
-"""Users as operators manage them: add, disable, enable, set a password, enroll TOTP."""
+"""Users as operators manage them: add, disable, enable, set a password."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -8,7 +8,7 @@ from uuid import uuid4
 from idp import events
 from idp.errors import Conflict, NotFound
 from idp.errors import Refused as Refused
-from idp.factors.base import Answer, Challenge, Context, Factor, Form, Rejected
+from idp.factors.base import Challenge, Context, Factor, Form, Rejected
 from idp.model import Authenticator, User, fold
 from idp.ports import Clock, Stores
 from idp.sessions.service import SessionService
@@ -90,25 +90,6 @@ class UserAdmin:
             self.stores.users.save(user)
             self._changed(user, "enabled", actor)
         return user
-
-    def begin_enrollment(self, name: str, factor: str) -> tuple[User, Challenge]:
-        """What to show and ask. Raises Refused for a factor that no acr uses."""
-        user = self.get(name)
-        if factor not in self.factors:
-            raise Refused(f"no acr uses the factor {factor!r}; {', '.join(self.factors)} are used")
-        return user, self.factors[factor].enroll(self._context(user))
-
-    def enroll(
-        self, user: User, factor: str, asked: Challenge, answer: Answer, *, actor: str
-    ) -> Authenticator:
-        """Bind the authenticator. Raises Refused with the factor's reason; nothing is kept then."""
-        try:
-            authenticator = self.factors[factor].confirm(self._context(user), asked, answer)
-        except Rejected as refusal:
-            raise Refused(f"{factor}: {refusal.detail}") from None
-        self.stores.authenticators.add(authenticator)
-        self._changed(user, f"enrolled {factor}", actor)
-        return authenticator
 
     def _password(self, user: User, password: str) -> Authenticator:
         if "password" not in self.factors:

@@ -22,6 +22,7 @@ import requests
 from tests.live import provider
 
 WITHIN = 60.0  # seconds; generous, for a busy machine
+PEOPLE = ("ana", "amy", "ben", "cyd", "cho", "dia", "eli")
 
 
 def free_port() -> int:
@@ -127,7 +128,7 @@ def test_the_demo_runs_until_it_is_stopped_and_leaves_nothing(
             "Press Ctrl-C to stop.",
         ):
             assert words in said
-        for name in ("ana", "amy", "ben", "cyd"):
+        for name in PEOPLE:
             assert re.search(rf"^ +{name} +{name}-\S+$", said, re.MULTILINE)
         assert re.search(r"ana \d{6}, amy \d{6} \(each works once, for \d+ more s\)", said)
         home = requests.get(f"http://localhost:{rp_port}/", timeout=10)
@@ -247,7 +248,7 @@ def test_idp_dev_says_one_line_of_json_and_logs_to_stderr(tmp_path: Path) -> Non
     with provider(tmp_path) as started:
         told = started.described
         assert {"issuer", "outbox_url", "clock_url", "users", "clients"} <= set(told)
-        assert [u["username"] for u in told["users"]] == ["ana", "amy", "ben", "cyd"]
+        assert tuple(u["username"] for u in told["users"]) == PEOPLE
         assert {"web", "web-post", "native", "service", "service-jwt"} <= {
             c["client_id"] for c in told["clients"]
         }

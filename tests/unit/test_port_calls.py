@@ -120,7 +120,7 @@ def build(folder: Path, counts: Counts) -> House:
     acrs = tuple(app.policy.acrs)
     users = UserAdmin(stores, app.factors, app.sessions, app.bus, clock, ISSUER, acrs)
     clients = ClientAdmin(stores.clients, app.bus, clock, acrs)
-    people = {user["username"]: user for user in seeds.people(users)}
+    people = {user["username"]: user for user in seeds.people(users, app.authenticators)}
     known = {c["client_id"]: c for c in seeds.clients(clients, RELYING_PARTY)}
     return House(app, clock, outbox, people, known, users, clients, ISSUER)
 

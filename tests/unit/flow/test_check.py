@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from idp.factors.base import Factor
+from idp.factors.base import Factor, Kind
 from idp.flow.check import Finding, check, show
 from idp.flow.policy import AcrRule, Policy, Recipe
 from idp.model import Client, User
@@ -22,18 +22,29 @@ TWO: Recipe = (("password",), ("totp", "sms"))
 
 
 class Stub:
-    def __init__(self, identifies: bool, phishing_resistant: bool) -> None:
+    def __init__(
+        self,
+        identifies: bool,
+        phishing_resistant: bool,
+        kind: Kind = Kind.HAS,
+        expendable: bool = False,
+    ) -> None:
         self.identifies = identifies
         self.phishing_resistant = phishing_resistant
+        self.kind = kind
+        self.expendable = expendable
 
 
 FACTORS = cast(
     Mapping[str, Factor],
     {
-        "password": Stub(True, False),
+        "password": Stub(True, False, Kind.KNOWS),
         "passkey": Stub(True, True),
         "totp": Stub(False, False),
         "sms": Stub(False, False),
+        "key": Stub(False, True),
+        "pin": Stub(False, False, Kind.KNOWS),
+        "code": Stub(False, False, expendable=True),
         "unused": Stub(True, False),
     },
 )
@@ -158,3 +169,51 @@ def test_recipes_as_people_write_them() -> None:
     assert show(TWO) == "password + (totp or sms)"
     assert show((("a", "b"),)) == "a or b"
     assert show((("a",), ())) == "a + nothing"
+
+
+@pytest.mark.parametrize(
+    ("recipes", "why"),
+    [
+        ((TWO, (("code",),)), "the code alone is enough"),
+        (((("password", "code"),),), "the code alone is enough"),
+        ((TWO, (("pin",), ("password", "code"))), ""),  # password + pin: no recovery
+        ((TWO, (("password",), ("totp", "code"))), ""),
+        (((("password",), ("totp", "sms", "code")), PASSKEY), ""),
+        ((TWO, (("code",), ("password",))), ""),
+        ((PASSKEY, (("password",), ("code",))), "every other way resists phishing"),
+        (((("password",), ("key", "code")),), "every other way resists phishing"),
+        (((("password",), ("key",), ("code",)), PASSKEY), ""),
+        ((TWO, (("sms",), ("code",))), "it proves fewer kinds of factor than every other way"),
+        (((("password",), ("code",)),), ""),  # a level of its own: nothing stronger to fall from
+        ((TWO, (("password",), ("face", "totp"))), ""),  # not loaded, not asked
+    ],
+)
+def test_a_recovery_code_restores_no_more_than_it_proves(
+    recipes: Sequence[Recipe], why: str
+) -> None:
+    found = [f for f in findings({"aal2": recipes}) if "weaker than the level" in f[2]]
+    assert [f[:2] for f in found] == ([("error", "acr.aal2")] if why else [])
+    assert all(f[2].endswith(why) for f in found)
+
+
+@pytest.mark.parametrize(
+    ("acrs", "named"),
+    [
+        ({"aal1": (PASSWORD,), "aal2": (TWO,)}, []),
+        ({"only": (PASSWORD, PASSKEY)}, []),
+        ({"aal1": (PASSKEY,), "aal2": (PASSWORD,)}, ["aal2"]),
+        ({"aal1": (PASSWORD,), "aal2": (TWO,), "aal3": ((("key", "password"),),)}, ["aal3"]),
+        ({"aal1": (PASSWORD,), "fresh": (PASSWORD,)}, ["fresh"]),
+        ({"aal1": (PASSWORD,), "aal2": ((("password",), ("pin",)),)}, []),
+    ],
+)
+def test_a_link_in_a_mail_reaches_the_weakest_level_alone(
+    acrs: Mapping[str, Sequence[Recipe]], named: list[str]
+) -> None:
+    def by_mail(reset: bool) -> list[Finding]:
+        found = check(policy_of(acrs), FACTORS, reset_by_mail=reset)
+        return [f for f in found if f.where == "recovery.password_by_mail"]
+
+    assert [f.severity for f in by_mail(True)] == ["error"] * len(named)
+    assert all(f"acr.{name}," in f.message for name, f in zip(named, by_mail(True), strict=True))
+    assert not by_mail(False)

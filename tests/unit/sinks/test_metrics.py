@@ -71,6 +71,8 @@ def test_events_and_their_counters() -> None:
                     "request_failed",
                     "authenticator_added",
                     "authenticator_removed",
+                    "proof_taken",
+                    "proof_refused",
                     "recovery_code_used",
                     "enrollment_deferred",
                     "password_changed",
@@ -86,7 +88,7 @@ def test_events_and_their_counters() -> None:
             ),
         ]
     )
-    assert len(leaves()) == 35
+    assert len(leaves()) == 37
 
 
 def test_no_user_or_client_becomes_a_label() -> None:
