@@ -8,13 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from werkzeug.test import Client
-from werkzeug.test import TestResponse as Response
 
 from idp.factors.ceremony import LIFETIME
 from idp.model import Authenticator
 from idp.testing.passkey import RS1, VirtualPasskey
-from tests.house import ISSUER, House, Request, build
+from tests.house import ISSUER, House, build
+from tests.native import Json, Visitor, asked_again, led_to_registration
 from tests.rfc.tools import at_once
 from tests.unit.factors.test_attestation import Maker
 
@@ -22,62 +21,6 @@ ACRS: Mapping[str, Any] = {
     "aal1": {"any_of": (("password",), ("passkey",))},
     "aal2": {"any_of": (("password", ("webauthn", "totp")), ("passkey",))},
 }
-Json = dict[str, Any]
-
-
-class Visitor:
-    """A native application, or an attacker with curl: the JSON of the pages and its cookies."""
-
-    def __init__(self, house: House) -> None:
-        self.house = house
-        self.http = Client(house.app.wsgi)
-        self.step: Json = {}
-
-    def begin(self, acr: str = "aal1") -> Json:
-        query = Request(more={"acr_values": acr}).query()
-        return self._taken(self._open("GET", f"/authorize?{query}"))
-
-    def reload(self) -> Json:
-        return self._taken(self._open("GET", self.path))
-
-    def post(self, **fields: str) -> Json:
-        """An answer to the first question, or to `factor`."""
-        form = {"csrf": self.step["csrf"], "factor": self.step["factor"], **fields}
-        return self._taken(self._open("POST", self.path, form))
-
-    def give(self, credential: Json, **fields: str) -> Json:
-        return self.post(credential=json.dumps(credential), **fields)
-
-    def options(self, factor: str = "") -> Json:
-        """Of the question, or of the one beside it."""
-        beside = {b["factor"]: b["public"] for b in self.step["beside"]}
-        found: Json = (beside[factor] if factor else self.step["public"])["publicKey"]
-        return found
-
-    def alone(self, device: VirtualPasskey) -> Json:
-        """Sign in with a passkey, no name typed."""
-        self.begin()
-        return self.give(device.get(self.options("passkey")), factor="passkey")
-
-    @property
-    def path(self) -> str:
-        return f"/interaction/{self.step['interaction']}"
-
-    def _open(self, method: str, path: str, form: Mapping[str, str] | None = None) -> Response:
-        return self.http.open(
-            path,
-            method=method,
-            data=form,
-            headers={"Accept": "application/json"},
-            base_url=self.house.issuer,
-            follow_redirects=True,
-        )
-
-    def _taken(self, response: Response) -> Json:
-        found: Json = response.json or {}
-        if "interaction" in found:
-            self.step = found
-        return found
 
 
 def built(folder: Path, **webauthn: Any) -> House:
@@ -101,17 +44,6 @@ def device() -> VirtualPasskey:
     return VirtualPasskey(ISSUER)
 
 
-def led_to_registration(house: House, username: str = "ben") -> Visitor:
-    """Somebody without a second factor asks for aal2 and gives the password."""
-    visitor = Visitor(house)
-    visitor.begin("aal2")
-    visitor.post(username=username, password=house.users[username]["password"])
-    assert visitor.step["step"] == "enroll"
-    if visitor.step["factor"] != "webauthn":
-        visitor.post(choose="webauthn")
-    return visitor
-
-
 def register(
     house: House, device: VirtualPasskey, username: str = "ben", **more: Any
 ) -> tuple[Visitor, Json]:
@@ -129,10 +61,6 @@ def reasons(house: House) -> list[str]:
     """Why answers were refused, as the operator reads it."""
     rows = [row for _, row in house.app.stores.audit.read()]
     return [str(row.detail["reason"]) for row in rows if row.event == "factor_rejected"]
-
-
-def asked_again(answer: Json) -> bool:
-    return answer.get("step") in {"factor", "enroll"} and bool(answer["error"])
 
 
 @pytest.fixture
@@ -469,7 +397,7 @@ def test_what_is_no_credential_is_a_refusal(house: House, text: str) -> None:
 def test_an_answer_of_a_megabyte_is_not_read(house: House) -> None:
     visitor = Visitor(house)
     visitor.begin()
-    response = visitor._open(
+    response = visitor.open(
         "POST", visitor.path, {"csrf": visitor.step["csrf"], "credential": "x" * 1_000_000}
     )
     assert response.status_code == 413
