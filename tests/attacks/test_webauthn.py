@@ -137,6 +137,25 @@ def test_mf_11_fifty_at_once_with_one_answer_and_one_gets_in(
     assert sum(at_once([send] * 50)) == 1
 
 
+def test_a_proof_does_not_undo_that_another_account_is_wanted(
+    house: House, registered: VirtualPasskey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "Not you?" in one tab, while the passkey of the other is being looked at."""
+    visitor, tab = Visitor(house), Visitor(house)
+    visitor.begin()
+    tab.http, tab.step = visitor.http, dict(visitor.step)
+    factor = house.app.factors["passkey"]
+    genuine = factor.verify
+
+    def slow(*given: Any) -> Any:
+        tab.post(restart="1")
+        return genuine(*given)
+
+    monkeypatch.setattr(factor, "verify", slow)
+    answer = visitor.give(registered.get(visitor.options("passkey")), factor="passkey")
+    assert (answer["step"], answer["factor"], answer["username"]) == ("factor", "password", None)
+
+
 def test_mf_11_an_answer_made_for_another_session(house: House, registered: VirtualPasskey) -> None:
     victim, thief = Visitor(house), Visitor(house)
     victim.begin()
