@@ -107,7 +107,7 @@ def create_core(
     """Open the stores, load the policy and its factors. Raises ConfigError."""
     clock = clock or system_clock
     policy = build(settings)
-    factors = registry.load(policy.factors, settings.factors)
+    factors = registry.load(policy.factors, settings.factors, settings.issuer)
     stores = stores or open_stores(settings, clock)
     audit = AuditSink(stores.audit)
     metrics = Metrics()

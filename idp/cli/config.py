@@ -106,7 +106,7 @@ def _all(settings: "Settings") -> "Iterator[Finding]":
     yield from _beside(settings)
     try:
         policy = build(settings)
-        factors = registry.load(policy.factors, settings.factors)
+        factors = registry.load(policy.factors, settings.factors, settings.issuer)
     except ConfigError as problem:
         yield _error("acr", problem.public, "install the factor, or change the acr or its section")
         return

@@ -106,7 +106,9 @@ def explain_command(
                     f"no acr {acr!r}; there are: {', '.join(known)}", param_hint="--acr"
                 )
         wanted = requirements(core.policy, _request(client, acrs), client, user, now)
-        answer = explain(core.policy, wanted, (), _answerable(core, user, now), now)
+        answer = explain(
+            core.policy, wanted, (), _answerable(core, user, now), now, _enrollable(core)
+        )
     refusals = [
         f"the {kind} is disabled: nothing is asked, the sign-in is refused"
         for kind, record in (("user", user), ("client", client))
@@ -132,7 +134,7 @@ def _user(core: "Core", name: str) -> "User":
 
 def _answerable(core: "Core", user: "User", now: datetime) -> frozenset[str]:
     """The factors that this user could answer, as the factors themselves say."""
-    from idp.factors.base import Context
+    from idp.factors.base import Context, uses
 
     held = [a for a in core.stores.authenticators.of(user.id) if a.disabled_at is None]
     return frozenset(
@@ -143,11 +145,18 @@ def _answerable(core: "Core", user: "User", now: datetime) -> frozenset[str]:
                 now,
                 core.settings.issuer,
                 user,
-                tuple(a for a in held if a.factor == name),
+                tuple(a for a in held if a.factor == uses(factor)),
                 lambda _key, _ttl: True,
             )
         )
     )
+
+
+def _enrollable(core: "Core") -> frozenset[str]:
+    """The factors that a person may bind on the way."""
+    from idp.factors.base import enrollable
+
+    return frozenset(name for name, factor in core.factors.items() if enrollable(factor))
 
 
 def _request(client: "Client", acrs: tuple[str, ...]) -> "AuthorizationRequest":
@@ -185,6 +194,7 @@ def _described(
         "user": user.username,
         "client": client.client_id,
         "asked": [] if refusals else list(answer.asked),
+        "enrolled": [] if refusals else list(answer.enrolled),
         "acr": reached.acr if reached else None,
         "refused": "; ".join(refusals) or answer.dead_end or None,
         "requirements": [

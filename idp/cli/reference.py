@@ -18,11 +18,16 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from idp.factors.password import PasswordSettings
+from idp.factors.relying_party import WebAuthnSettings
 from idp.factors.totp import TotpSettings
 from idp.settings import PREFIX, SECRETS_DIR, Acr, Rule, Settings
 
 ISSUER = "https://login.example.com"
-FACTORS: Mapping[str, type[BaseModel]] = {"password": PasswordSettings, "totp": TotpSettings}
+FACTORS: Mapping[str, type[BaseModel]] = {
+    "password": PasswordSettings,
+    "totp": TotpSettings,
+    "webauthn": WebAuthnSettings,
+}
 NAMES: Mapping[type, str] = {
     str: "text",
     int: "integer",

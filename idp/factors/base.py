@@ -5,7 +5,7 @@ attempt before `verify`, saves what changed, sends messages, emits events, limit
 reads any exception but `Rejected` as a refusal.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
@@ -31,12 +31,14 @@ class Kind(Enum):
 
 class Rejected(Exception):
     """The answer was wrong. `detail` goes to the audit trail, never to the person; `public`, marked
-    with N_, is what the person may read where "that did not match" would not help."""
+    with N_, is what the person may read where "that did not match" would not help. `marked` is the
+    authenticator as it is to be saved in spite of the refusal: one that looks copied says so."""
 
-    def __init__(self, detail: str, public: str = "") -> None:
+    def __init__(self, detail: str, public: str = "", marked: Authenticator | None = None) -> None:
         super().__init__(detail)
         self.detail = detail
         self.public = public
+        self.marked = marked
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +158,18 @@ class Further(Exception):
 
 
 def uses(factor: Factor) -> str:
-    """Whose authenticators it works with (`uses`): its own, unless it says another's name.
+    """Whose authenticators it works with (`uses`): its own, unless it says another's name. It has
+    no settings of its own then, it is constructed with that one's.
 
     A passkey signs in alone with what was enrolled as `webauthn`.
     """
     return str(getattr(factor, "uses", factor.name))
+
+
+def covered(factor: Factor, names: Collection[str]) -> bool:
+    """Whether one of `names` works with the same authenticators and is their own factor: a person
+    is offered that one, not the same thing twice."""
+    return uses(factor) != factor.name and uses(factor) in names
 
 
 def holds(factor: Factor, ctx: Context) -> bool:
@@ -184,6 +193,13 @@ def ambient(factor: Factor) -> bool:
     return bool(getattr(factor, "ambient", False))
 
 
+def lifetime(factor: Factor) -> timedelta | None:
+    """How long its challenge may be answered (`lifetime`), and then by one answer: what was refused
+    is asked anew. Without it a challenge stands as long as the interaction."""
+    found: timedelta | None = getattr(factor, "lifetime", None)
+    return found
+
+
 def sends(factor: Factor) -> str:
     """The kind of message that its challenges need (`sends`): "sms", "mail" or none."""
     return str(getattr(factor, "sends", ""))
@@ -198,11 +214,6 @@ def enrollable(factor: Factor) -> bool:
     """Whether a person can bind one on a page (`enrollable`); on unless the factor says no: a
     recovery code is issued, a certificate may be bound by an operator alone."""
     return bool(getattr(factor, "enrollable", True))
-
-
-def one_answer(factor: Factor) -> bool:
-    """Whether a challenge takes one answer, right or wrong (it has a `lifetime` of its own)."""
-    return getattr(factor, "lifetime", None) is not None
 
 
 def sole(factor: Factor) -> bool:

@@ -8,17 +8,19 @@ import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
-from idp.errors import Busy, NotFound, cause
-from idp.factors.base import Answer, Challenge, Context, Factor, Further, Rejected, uses
+from idp.errors import Busy, Conflict, NotFound, cause
+from idp.factors.base import N_, Answer, Challenge, Context, Factor, Further, Rejected, uses
 from idp.model import Authenticator, User, fold
 from idp.ports import Attempts, Authenticators, Ephemeral
 
 Taken = Callable[[Context, Challenge, Answer], Authenticator]
 Spent = Callable[[Authenticator], None]
+TAKEN = N_("This one was added before. Use another one.")
 BOUND_FOR = timedelta(hours=1)  # longer than any binding is under way
 
 
@@ -138,7 +140,10 @@ class Prover:
             return NotProven("broken", "bound to another user", 0)
         if binding and not self._once(f"bound:{binding}", BOUND_FOR):
             return NotProven("wrong", "the binding was completed by another request", 0)
-        self._authenticators.add(bound)
+        try:
+            self._authenticators.add(bound)
+        except Conflict:  # WebAuthn section 7.1: one credential is never registered twice
+            return NotProven("wrong", "the authenticator is bound already", 0, public=TAKEN)
         self._attempts.reset(subject, name)
         return verdict
 
@@ -162,10 +167,16 @@ class Prover:
         except Further:
             raise
         except Rejected as refusal:
+            self._mark(ctx, refusal.marked)
             wait = attempt.retry_at if attempt.retry_at > ctx.now else None
             return NotProven("wrong", refusal.detail, attempt.failures, wait, refusal.public)
         except Exception as problem:  # noqa: BLE001 - whatever a plugin raises is a refusal
             return NotProven("broken", cause(problem), attempt.failures)
+
+    def _mark(self, ctx: Context, marked: Authenticator | None) -> None:
+        if marked is not None and ctx.user is not None and marked.user_id == ctx.user.id:
+            with suppress(NotFound):
+                self._authenticators.save(marked)
 
     def _timed(self, take: Taken, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
         future = self._pool.submit(take, ctx, asked, answer)

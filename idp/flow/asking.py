@@ -15,12 +15,13 @@ from idp.factors.base import (
     Factor,
     ambient,
     claim,
+    covered,
     holds,
     resendable,
     sends,
     uses,
 )
-from idp.factors.binding import again, begun
+from idp.factors.binding import again, begun, stands
 from idp.factors.proving import Prover
 from idp.flow.courier import Courier
 from idp.flow.interactions import Interactions
@@ -39,6 +40,16 @@ class Situation:
     user: User | None
     held: tuple[Authenticator, ...]
     now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Whom an answer is about. `subject` is what stands for a user that nobody is, for counting;
+    `typed` the name to show again, and no more than what was typed."""
+
+    user: User | None
+    subject: str = ""
+    typed: str = ""
 
 
 class Asking:
@@ -109,32 +120,33 @@ class Asking:
         return self.prover.context(factor, at.user, at.held, at.now, at.visit.peer)
 
     def askable(self, at: Situation, names: Sequence[str]) -> tuple[str, ...]:
-        """While nobody is known, only what identifies somebody can be asked; of somebody who is,
-        the one used last comes first."""
+        """While nobody is known, only what identifies somebody can be asked, and what is shown
+        beside any other comes last; of somebody who is, the one used last comes first."""
         if at.user is None:
-            return tuple(name for name in names if self.factors[name].identifies)
+            identifying = [name for name in names if self.factors[name].identifies]
+            return tuple(sorted(identifying, key=lambda name: ambient(self.factors[name])))
         last = {a.factor: a.last_used_at for a in at.held if a.last_used_at is not None}
         used = {name: last[own] for name in names if (own := uses(self.factors[name])) in last}
         return tuple(
             sorted(names, key=lambda name: -used[name].timestamp() if name in used else 0.0)
         )
 
-    def claimed(self, at: Situation, factor: Factor, answer: Given) -> tuple[User | None, str]:
-        """The user an answer is about, and the name that was typed where nobody is known.
-        Disabled and unknown are one case until a proof."""
+    def claimed(self, at: Situation, factor: Factor, answer: Given) -> Claimed:
+        """The user an answer is about. Disabled and unknown are one case until a proof."""
         if at.user is not None or not factor.identifies:
-            return at.user, ""
+            return Claimed(at.user)
         said = claim(factor, answer)
         if said.user_id is not None:
-            found, typed = self._users.get(said.user_id), said.user_id
+            found, subject, typed = self._users.get(said.user_id), said.user_id, ""
         else:
-            found, typed = self._users.find(said.username), said.username
-        return (None if found is None or found.disabled_at is not None else found), typed
+            found, subject, typed = self._users.find(said.username), said.username, said.username
+        known = None if found is None or found.disabled_at is not None else found
+        return Claimed(known, subject, typed)
 
     def opening(self, at: Situation, names: Sequence[str]) -> Interaction:
         """The interaction with its first question, so that one write stores both. A question that
         sends a message waits until it is shown."""
-        opened = self._begin(at, self._shown(at, names))
+        opened = self._opened(at, self._shown(at, names))
         if any(challenge.send is not None for _, challenge in opened):
             return at.visit.interaction
         return replace(at.visit.interaction, pending=tuple(p for p, _ in opened))
@@ -142,12 +154,11 @@ class Asking:
     def ask(self, at: Situation, names: Sequence[str]) -> Asked | None:
         """None when another request was faster."""
         interaction = at.visit.interaction
-        shown = self._shown(at, names)
-        if tuple(p.factor for p in interaction.pending) == shown:
-            opened = [(p, self._drawn(at, p)) for p in interaction.pending]
+        opened = self._opened(at, self._shown(at, names))
+        pending = tuple(p for p, _ in opened)
+        if pending == interaction.pending:
             return self._asked(at.visit, at, names, opened)
-        opened = self._begin(at, shown)
-        visit = self._store(at.visit, replace(interaction, pending=tuple(p for p, _ in opened)))
+        visit = self._store(at.visit, replace(interaction, pending=pending))
         if visit is None:
             return None
         first = opened[0][1]
@@ -214,9 +225,18 @@ class Asking:
             return (first,)
         return (first, *(n for n in names if n != first and ambient(self.factors[n])))
 
-    def _begin(self, at: Situation, names: Sequence[str]) -> list[tuple[Pending, Challenge]]:
+    def stands(self, pending: Pending, now: datetime) -> bool:
+        return stands(self.factors[pending.factor], pending, now)
+
+    def _opened(self, at: Situation, names: Sequence[str]) -> list[tuple[Pending, Challenge]]:
+        """The challenge of each: the one that is under way, while it stands, or a new one."""
+        under_way = {p.factor: p for p in at.visit.interaction.pending if p.factor in names}
         found = []
         for name in names:
+            pending = under_way.get(name)
+            if pending is not None and self.stands(pending, at.now):
+                found.append((pending, self._drawn(at, pending)))
+                continue
             factor = self.factors[name]
             challenge = factor.begin(self.context(at, factor))
             found.append((Pending(name, challenge.public, challenge.private, at.now), challenge))
@@ -250,7 +270,11 @@ class Asking:
             visit.stored,
             first,
             challenge,
-            tuple(Choice(n, self.factors[n].label) for n in names if n != first),
+            tuple(
+                Choice(n, self.factors[n].label)
+                for n in names
+                if n != first and not covered(self.factors[n], (first,))
+            ),
             at.user.username if at.user is not None else interaction.identifier,
             error,
             retry_after,

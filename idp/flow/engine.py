@@ -11,7 +11,7 @@ from typing import Any
 
 from idp import events
 from idp.errors import PageError
-from idp.factors.base import N_, Answer, Challenge, Factor, Form
+from idp.factors.base import N_, Answer, Challenge, Factor, Form, lifetime
 from idp.factors.proving import NotProven, Unfinished
 from idp.flow.asking import Asking, Situation
 from idp.flow.courier import Courier
@@ -96,19 +96,20 @@ class Engine:
         if pending is None or factor_name not in self._factors:
             return self._moved(visit, replace(visit.interaction, notice=STALE))
         factor = self._factors[factor_name]
-        user, typed = self._asking.claimed(at, factor, answer)
+        claimed = self._asking.claimed(at, factor, answer)
+        user = claimed.user
         about = replace(at, user=user, held=self._prover.held(user))
         verdict = self._prover.verify(
             factor,
             self._asking.context(about, factor),
             Challenge(Form("", ()), pending.public, pending.private),
             answer,
-            typed,
+            claimed.subject,
         )
         if isinstance(verdict, NotProven):
-            return self._refused(visit, user, factor, verdict, typed)
+            return self._refused(visit, user, factor, verdict, claimed.typed)
         if user is None:  # the prover refuses it; said once more for the types
-            return self._retry(visit, typed, BROKEN)
+            return self._retry(visit, factor, claimed.typed, BROKEN)
         self._courier.verified(pending.receipt)
         self._emit(events.FactorVerified, visit, user, factor=factor.name)
         return self._achieved(visit, user, factor, verdict.authenticator, at.now)
@@ -137,7 +138,7 @@ class Engine:
             events.AuthenticatorAdded(
                 at=at.now,
                 user_id=at.user.id,
-                factor=factor.name,
+                factor=verdict.authenticator.factor,
                 authenticator_id=verdict.authenticator.id,
                 actor=at.user.id,
             )
@@ -226,14 +227,14 @@ class Engine:
             self._emit(
                 events.AttemptRefused, visit, user, factor=factor.name, failures=verdict.failures
             )
-            return self._retry(visit, typed, WAIT, verdict.retry_at)
+            return self._retry(visit, factor, typed, WAIT, verdict.retry_at)
         if verdict.kind == "wrong":
             self._emit(
                 events.FactorRejected, visit, user, factor=factor.name, reason=verdict.detail
             )
-            return self._retry(visit, typed, verdict.public or WRONG)
+            return self._retry(visit, factor, typed, verdict.public or WRONG)
         self._emit(events.FactorFailed, visit, user, factor=factor.name, cause=verdict.detail)
-        return self._retry(visit, typed, BROKEN)
+        return self._retry(visit, factor, typed, BROKEN)
 
     def _achieved(
         self, visit: Visit, user: User, factor: Factor, proof: Authenticator, now: datetime
@@ -274,12 +275,24 @@ class Engine:
         return self.step(replace(visit, stored=stored))
 
     def _retry(
-        self, visit: Visit, typed: str, notice: str, retry_at: datetime | None = None
+        self,
+        visit: Visit,
+        factor: Factor,
+        typed: str,
+        notice: str,
+        retry_at: datetime | None = None,
     ) -> Step:
         """The same question again. The notice stays with the interaction, so that the page that
         shows it can be reloaded and gone back to."""
         interaction = visit.interaction
         after = replace(interaction, notice=notice, retry_at=retry_at)
+        if lifetime(factor) is not None:  # good for one answer
+            begun = interaction.enrolling
+            after = replace(
+                after,
+                pending=tuple(p for p in interaction.pending if p.factor != factor.name),
+                enrolling=None if begun is None or begun.factor == factor.name else begun,
+            )
         if interaction.user_id is None and typed:
             after = replace(after, identifier=typed[:256])
         return self._moved(visit, after)

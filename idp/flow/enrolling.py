@@ -7,7 +7,7 @@ has a second factor cannot be given another one by somebody who knows the passwo
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from idp.factors.base import enrollable, expendable
+from idp.factors.base import covered, enrollable, expendable
 from idp.factors.binding import begun, shown
 from idp.flow.asking import Asking, Situation, in_grace
 from idp.flow.policy import (
@@ -78,7 +78,7 @@ class Enrolling:
         lasting = demand.source == RECOVERY
         if lasting:
             proofs = tuple(p for p in proofs if not expendable(asking.factors[p.factor]))
-        return to_enroll(
+        names = to_enroll(
             asking.policy,
             demand,
             proofs,
@@ -86,6 +86,7 @@ class Enrolling:
             lambda name: self._enrollable(at, name),
             at.now,
         )
+        return tuple(name for name in names if not covered(asking.factors[name], names))
 
     def ask(self, at: Situation, demand: Requirement, names: tuple[str, ...]) -> Asked | None:
         """The page that binds one of `names`. None when another request was faster."""
@@ -94,7 +95,7 @@ class Enrolling:
         name = next((n for n in names if n == interaction.chosen), names[0])
         deferrable = self._deferrable(at, demand)
         under_way = interaction.enrolling
-        if under_way is not None and under_way.factor == name:
+        if under_way is not None and under_way.factor == name and asking.stands(under_way, at.now):
             challenge = shown(under_way)
         else:
             factor = asking.factors[name]

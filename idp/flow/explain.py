@@ -11,6 +11,7 @@ from enum import Enum
 
 from idp.flow.policy import (
     AcrRule,
+    Ask,
     Policy,
     Reached,
     Recipe,
@@ -19,6 +20,8 @@ from idp.flow.policy import (
     Unreachable,
     outstanding,
     reached,
+    strongest,
+    to_enroll,
 )
 from idp.flow.requirements import explain_sources
 from idp.model import Achieved
@@ -72,16 +75,19 @@ class RequirementReport:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """`asked` is what would be asked in turn, first choice first; `end` is where that leads."""
+    """`asked` is what would be asked in turn, first choice first; `end` is where that leads.
+    `enrolled` of them would be bound on the way."""
 
     requirements: tuple[RequirementReport, ...]
     asked: tuple[str, ...]
     end: Reached | Unreachable
     dead_end: str = ""
+    enrolled: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         lines = [line for report in self.requirements for line in _requirement_lines(report)]
-        lines.append(f"would ask: {', then '.join(self.asked) or 'nothing'}")
+        named = [f"enroll {n}" if n in self.enrolled else n for n in self.asked]
+        lines.append(f"would ask: {', then '.join(named) or 'nothing'}")
         if isinstance(self.end, Reached):
             methods = ", ".join(proof.factor for proof in self.end.proofs)
             lines.append(f"result: acr {self.end.acr} by {methods}")
@@ -96,10 +102,12 @@ def explain(
     achieved: Iterable[Achieved],
     held_factor_names: Collection[str],
     now: datetime,
+    may_enroll: Collection[str] = (),
 ) -> Explanation:
-    """What `outstanding` would ask of a user who holds these factors and passes each of them."""
+    """What the engine would ask of a user who holds these factors, may bind those, and passes each
+    of them."""
     proofs = tuple(sorted(achieved, key=lambda proof: proof.at, reverse=True))
-    asked, end, dead_end = _simulate(policy, requirements, proofs, held_factor_names, now)
+    walk = _walk(policy, requirements, _At(proofs, tuple(held_factor_names)), may_enroll, now)
     return Explanation(
         requirements=tuple(
             RequirementReport(
@@ -113,34 +121,79 @@ def explain(
             )
             for requirement in requirements
         ),
-        asked=asked,
-        end=end,
-        dead_end=dead_end,
+        asked=walk.at.asked,
+        end=walk.end,
+        dead_end=walk.dead_end,
+        enrolled=walk.at.enrolled,
     )
 
 
-def _simulate(
+@dataclass(frozen=True, slots=True)
+class _At:
+    """Where the imagined sign-in stands."""
+
+    proofs: tuple[Achieved, ...]
+    held: tuple[str, ...]
+    asked: tuple[str, ...] = ()
+    enrolled: tuple[str, ...] = ()
+
+    def passed(self, factor: str, now: datetime) -> "_At":
+        proof = Achieved(factor, (factor,), now, f"assumed:{factor}")
+        return replace(self, proofs=(proof, *self.proofs), asked=(*self.asked, factor))
+
+    def bound(self, factor: str, now: datetime) -> "_At":
+        after = self.passed(factor, now)
+        return replace(after, held=(*self.held, factor), enrolled=(*self.enrolled, factor))
+
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    at: _At
+    end: Reached | Unreachable
+    dead_end: str = ""
+
+
+def _walk(
     policy: Policy,
     requirements: Sequence[Requirement],
-    proofs: tuple[Achieved, ...],
-    held: Collection[str],
+    at: _At,
+    may_enroll: Collection[str],
     now: datetime,
-) -> tuple[tuple[str, ...], Reached | Unreachable, str]:
-    asked: tuple[str, ...] = ()
+) -> _Walk:
     while True:
-        result = outstanding(policy, requirements, proofs, held.__contains__, now)
+        result = outstanding(policy, requirements, at.proofs, at.held.__contains__, now)
         if isinstance(result, Reached):
-            return asked, result, ""
+            return _Walk(at, result)
         wanted = " or ".join(result.requirement.acrs)
         if isinstance(result, Unreachable):
-            reason = f"no recipe of {wanted} can be completed by this user"
-            return asked, result, reason
+            after = _enroll(policy, result.requirement, at, may_enroll, now)
+            if after is None:
+                return _Walk(at, result, f"no recipe of {wanted} can be completed by this user")
+            at = after
+            continue
         factor = result.factors[0]
-        if factor in asked:
+        if factor in at.asked:
             reason = f"{factor} would be asked again and again for {wanted}"
-            return asked, Unreachable(result.requirement), reason
-        asked = (*asked, factor)
-        proofs = (Achieved(factor, (factor,), now, f"assumed:{factor}"), *proofs)
+            return _Walk(at, Unreachable(result.requirement), reason)
+        at = at.passed(factor, now)
+
+
+def _enroll(
+    policy: Policy, demand: Requirement, at: _At, may_enroll: Collection[str], now: datetime
+) -> _At | None:
+    """The next step towards binding what is missing: a proof of the strongest level that is held,
+    then the binding itself. None when no way leads there."""
+    held = at.held.__contains__
+    names = to_enroll(policy, demand, at.proofs, held, may_enroll.__contains__, now)
+    level = strongest(policy, held)
+    if not names or level is None:
+        return None
+    first = outstanding(policy, [Requirement((level,), "enrollment")], at.proofs, held, now)
+    if isinstance(first, Unreachable):
+        return None
+    if isinstance(first, Ask):
+        return None if first.factors[0] in at.asked else at.passed(first.factors[0], now)
+    return None if names[0] in at.asked else at.bound(names[0], now)
 
 
 def _acr(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from idp.errors import NotFound
+from idp.errors import Conflict, NotFound
 from idp.model import Authenticator
 from idp.storage.database import Database
 from idp.storage.prepared import Command, Prepared, Row
@@ -35,7 +35,11 @@ class SqlAuthenticators:
         )
 
     def add(self, record: Authenticator) -> None:
-        self._add.run(**self._dump(record))
+        """Raises Conflict when there is one of that id, be it of another user."""
+        try:
+            self._add.run(**self._dump(record))
+        except self._database.integrity_errors():
+            raise Conflict("This authenticator is there already.") from None
 
     def of(self, user_id: str) -> Sequence[Authenticator]:
         """All of them, oldest first, disabled ones too."""

@@ -11,7 +11,7 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idp.endpoint import Parameters
 from idp.errors import PageError
-from idp.factors.base import N_
+from idp.factors.base import N_, Field
 from idp.flow.interactions import support_code
 from idp.flow.steps import Asked
 from idp.model import AuthorizationRequest
@@ -200,7 +200,7 @@ class Login:
                     "name": field.name,
                     "label": _(field.label),
                     "type": field.type,
-                    "autocomplete": field.autocomplete,
+                    "autocomplete": _autocomplete(field, asked),
                     "inputmode": field.inputmode,
                     "maxlength": field.maxlength,
                     "value": typed.get(field.name, ""),
@@ -263,6 +263,13 @@ class Login:
                 params=list(answer.parameters.items()),
             )
         return redirect(_with_query(answer), 303)
+
+
+def _autocomplete(field: Field, asked: Asked) -> str:
+    """The browser lists passkeys with the names that it knows (WebAuthn section 5.1.7)."""
+    if field.autocomplete == "username" and asked.beside:
+        return "username webauthn"
+    return field.autocomplete
 
 
 def _with_query(answer: Answer) -> str:

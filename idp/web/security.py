@@ -33,6 +33,7 @@ PERMISSIONS = {
     "camera": "()",
     "geolocation": "()",
     "microphone": "()",
+    "publickey-credentials-create": "(self)",
     "publickey-credentials-get": "(self)",
 }
 

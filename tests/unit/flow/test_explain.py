@@ -48,6 +48,31 @@ def test_from_nothing_to_the_second_factor() -> None:
     assert (passkey.possible, passkey.complete) == (False, False)
 
 
+def test_what_is_bound_on_the_way() -> None:
+    told = explain(POLICY, [wants("aal2")], [], ("password",), NOW, ("totp",))
+    assert (told.asked, told.enrolled) == (("password", "totp"), ("totp",))
+    assert isinstance(told.end, Reached)
+    assert "would ask: password, then enroll totp" in str(told)
+
+
+def test_the_strongest_level_held_is_proven_before_anything_is_bound() -> None:
+    policy = policy_of(
+        {
+            "x": ((("a",),),),
+            "y": ((("a",), ("b",)),),
+            "z": ((("a",), ("c",)),),
+        }
+    )
+    told = explain(policy, [wants("z")], [], ("a", "b"), NOW, ("c",))
+    assert (told.asked, told.enrolled) == (("a", "b", "c"), ("c",))
+
+
+def test_who_holds_nothing_is_led_nowhere() -> None:
+    told = explain(POLICY, [wants("aal2")], [], (), NOW, ("totp", "password"))
+    assert isinstance(told.end, Unreachable)
+    assert told.enrolled == ()
+
+
 def test_a_session_that_steps_up() -> None:
     told = explain(POLICY, [wants("aal2")], [proof("password", HOUR)], HELD, NOW)
     assert told.asked == ("totp",)

@@ -1,0 +1,1 @@
+"""For tests of this provider and of what signs in with it."""
