@@ -17,12 +17,11 @@ from idp.factors.base import (
     claim,
     covered,
     holds,
-    lifetime,
     resendable,
     sends,
     uses,
 )
-from idp.factors.binding import again, begun
+from idp.factors.binding import again, begun, stands
 from idp.factors.proving import Prover
 from idp.flow.courier import Courier
 from idp.flow.interactions import Interactions
@@ -227,10 +226,7 @@ class Asking:
         return (first, *(n for n in names if n != first and ambient(self.factors[n])))
 
     def stands(self, pending: Pending, now: datetime) -> bool:
-        """Whether a page drawn now may show this challenge again: it has half its life before it,
-        for the person to answer in."""
-        life = lifetime(self.factors[pending.factor])
-        return life is None or now - pending.asked_at <= life / 2
+        return stands(self.factors[pending.factor], pending, now)
 
     def _opened(self, at: Situation, names: Sequence[str]) -> list[tuple[Pending, Challenge]]:
         """The challenge of each: the one that is under way, while it stands, or a new one."""
