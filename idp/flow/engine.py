@@ -11,7 +11,7 @@ from typing import Any
 
 from idp import events
 from idp.errors import PageError
-from idp.factors.base import N_, Answer, Challenge, Factor, Form, one_answer
+from idp.factors.base import N_, Answer, Challenge, Factor, Form, lifetime
 from idp.factors.proving import NotProven, Unfinished
 from idp.flow.asking import Asking, Situation
 from idp.flow.courier import Courier
@@ -283,7 +283,7 @@ class Engine:
         shows it can be reloaded and gone back to."""
         interaction = visit.interaction
         after = replace(interaction, notice=notice, retry_at=retry_at)
-        if one_answer(factor):
+        if lifetime(factor) is not None:  # good for one answer
             begun = interaction.enrolling
             after = replace(
                 after,
