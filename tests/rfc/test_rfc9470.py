@@ -5,15 +5,15 @@ from typing import Any
 
 import pytest
 
-from idp.factors.totp import Totp
 from tests.house import Browser, House, Request, answer_of
 from tests.rfc.tools import claims_of, refusal
 
 
 @pytest.fixture
-def no_enrollment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can bind an authenticator app by themselves."""
-    monkeypatch.setattr(Totp, "enrollable", False, raising=False)
+def no_enrollment(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody can bind anything by themselves."""
+    for factor in house.app.factors.values():
+        monkeypatch.setattr(factor, "enrollable", False, raising=False)
 
 
 def id_token(house: House, browser: Browser, username: str, **more: Any) -> dict[str, Any]:
