@@ -86,10 +86,12 @@ def drawn(values: Mapping[str, Any]) -> Form:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Whom an answer says that it is about, before any proof: a name that was typed, or the user
-    that an authenticator names by itself."""
+    that an authenticator names by itself. Failures count against `authenticator_id` then: whoever
+    knows the user's id, as every application does, cannot name that, and so lock nobody out."""
 
     username: str = ""
     user_id: str | None = None
+    authenticator_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
