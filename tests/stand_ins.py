@@ -1,7 +1,6 @@
 """Factors that stand in where the real ones are not installed: what they ask and in which steps is
 theirs, what they prove is not. `installed` puts them where entry points are looked for."""
 
-import json
 import secrets
 from collections.abc import Mapping
 from datetime import timedelta
@@ -23,7 +22,7 @@ from idp.factors.base import (
 )
 from idp.model import Authenticator, Message
 
-NAMES = ("sms", "webauthn")
+NAMES = ("sms",)
 OWN = registry.installed()
 
 
@@ -71,53 +70,6 @@ class Sms:
         if answer.get("code") != asked.private["code"]:
             raise Rejected("wrong code")
         return _bound(ctx, self.name, str(asked.private["number"]))
-
-
-class Webauthn:
-    name = "webauthn"
-    label = "Security key"
-    amr = ("pop", "user")
-    kind = Kind.HAS
-    phishing_resistant = True
-    identifies = False
-    lifetime = timedelta(minutes=5)
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.settings = settings
-
-    def available(self, ctx: Context) -> Available:
-        return Available(bool(ctx.held), "no key")
-
-    def begin(self, ctx: Context) -> Challenge:
-        challenge = secrets.token_hex(8)
-        return Challenge(
-            Form("Use your key", ()), {"challenge": challenge}, {"challenge": challenge}
-        )
-
-    def verify(self, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
-        key = _signed(asked, answer)
-        found = next((a for a in ctx.held if a.secret.decode() == key), None)
-        if found is None:
-            raise Rejected("another key")
-        return found
-
-    def enroll(self, ctx: Context) -> Challenge:
-        return self.begin(ctx)
-
-    def confirm(self, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
-        return _bound(ctx, self.name, _signed(asked, answer))
-
-
-def credential(options: Mapping[str, Any], key: str = "key") -> str:
-    """What the browser's script would put into the form."""
-    return json.dumps({"challenge": options["challenge"], "key": key})
-
-
-def _signed(asked: Challenge, answer: Answer) -> str:
-    given = json.loads(answer["credential"])
-    if given["challenge"] != asked.private["challenge"]:
-        raise Rejected("another challenge")
-    return str(given["key"])
 
 
 def _sent(number: str) -> Challenge:

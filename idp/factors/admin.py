@@ -20,14 +20,14 @@ from idp.factors.base import (
     Context,
     Factor,
     Rejected,
+    covered,
     enrollable,
-    one_answer,
+    lifetime,
     resendable,
     sends,
     sole,
-    uses,
 )
-from idp.factors.binding import Bindings, again, begun, shown
+from idp.factors.binding import Bindings, again, begun, shown, stands
 from idp.factors.proving import NotProven, Prover, Unfinished
 from idp.model import Authenticator, Message, Pending, User
 from idp.ports import Authenticators, Clock, Users
@@ -79,14 +79,13 @@ class AuthenticatorAdmin:
         return self.prover.held(self.user(user_id))
 
     def offers(self, user_id: str) -> tuple[Factor, ...]:
-        """What the person may bind now; what works with another's authenticators is bound as that
-        one, where it is in use. Raises NotFound."""
+        """What the person may bind now. Raises NotFound."""
         held, factors = self.of(user_id), self.prover.factors
         return tuple(
             factor
-            for name, factor in factors.items()
-            if (uses(factor) == name or uses(factor) not in factors)
-            and enrollable(factor)
+            for factor in factors.values()
+            if enrollable(factor)
+            and not covered(factor, factors)
             and self._refusal(factor, held) is None
         )
 
@@ -118,9 +117,12 @@ class AuthenticatorAdmin:
         return challenge
 
     def under_way(self, user_id: str, factor: str) -> Challenge | None:
-        """What is being asked, to be drawn again. Sends nothing."""
+        """What is being asked, to be drawn again; None for what would run out while it is
+        answered. Sends nothing."""
         pending = self.bindings.get(user_id, factor)
-        return None if pending is None else shown(pending)
+        if pending is None or not stands(self.prover.factors[factor], pending, self.clock()):
+            return None
+        return shown(pending)
 
     def resend(self, user_id: str, factor: str) -> Challenge:
         """Send again what the binding sent. Raises Refused, NotSent; the old one goes on then."""
@@ -150,7 +152,7 @@ class AuthenticatorAdmin:
         ctx = self._context(user, chosen, peer)
         verdict = self.prover.confirm(chosen, ctx, shown(pending), answer, pending.id)
         if isinstance(verdict, NotProven):
-            if verdict.kind != "wait" and one_answer(chosen):
+            if verdict.kind != "wait" and lifetime(chosen) is not None:
                 self.bindings.drop(user.id, factor)
             self.bus.emit(
                 events.ProofRefused(

@@ -126,6 +126,18 @@ class Management:
         except IdpError as error:
             return DisableResult("refused", **self._why(error))
 
+    def choose(self, user_id: str, *, actor: str = ACTOR) -> str | None:
+        """Enabling a second factor is the choice to be asked for it: the strongest acr that is
+        reached from now on, unless a stronger one was chosen already. Raises NotFound."""
+        user = self.authenticators.user(user_id)
+        acr = self.authenticators.strongest(user, self.authenticators.of(user_id))
+        ranks = {name: rank for rank, name in enumerate(self.acrs)}
+        now = max(ranks.get(user.require_acr or "", -1), ranks[self.default_acr])
+        if acr is None or ranks[acr] <= now:
+            return user.require_acr
+        self._save(replace(user, require_acr=acr), "mfa enabled", actor)
+        return acr
+
     def _enable(self, user: User, method: str, actor: str) -> MfaResult:
         factor = self.authenticators.prover.factors.get(method)
         if factor is not None and starts(factor):
@@ -151,21 +163,9 @@ class Management:
         bound = self.authenticators.confirm(user.id, method, answer, actor=actor)
         if isinstance(bound, Challenge):
             return VerificationResult("pending", method, question=_question(bound))
-        acr = self._chosen(user.id, actor) if first else user.require_acr
+        acr = self.choose(user.id, actor=actor) if first else user.require_acr
         left = self.authenticators.codes_left(user.id)
         return VerificationResult("confirmed", method, acr, codes_left=left)
-
-    def _chosen(self, user_id: str, actor: str) -> str | None:
-        """Enabling a second factor is the choice to be asked for it: the strongest acr that is
-        reached from now on, unless a stronger one was chosen already."""
-        user = self.authenticators.user(user_id)
-        acr = self.authenticators.strongest(user, self.authenticators.of(user_id))
-        ranks = {name: rank for rank, name in enumerate(self.acrs)}
-        now = max(ranks.get(user.require_acr or "", -1), ranks[self.default_acr])
-        if acr is None or ranks[acr] <= now:
-            return user.require_acr
-        self._save(replace(user, require_acr=acr), "mfa enabled", actor)
-        return acr
 
     def _prove(self, user: User, code: str) -> VerificationResult:
         names = self._names(user)

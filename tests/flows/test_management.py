@@ -1,8 +1,8 @@
 """Multi-factor management: every method through enable, verify, disable and every refusal, on every
 surface. A surface gives what the functions give, as JSON says it.
 
-`sms` and `webauthn` are the real factors where they are installed, else what stands in for them
-(tests/stand_ins.py); another surface is one more class and its name in SURFACES.
+`sms` is the real factor where it is installed, else what stands in for it (tests/stand_ins.py);
+another surface is one more class and its name in SURFACES.
 """
 
 import io
@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
@@ -32,8 +32,9 @@ from idp.factors.management import (
     verify_mfa,
 )
 from idp.model import Message, User
+from idp.testing.passkey import VirtualPasskey
 from tests import stand_ins
-from tests.house import House, Request, build
+from tests.house import ISSUER, House, Request, build
 
 SECOND = ["totp", "sms", "webauthn", "recovery_code"]
 POLICY = {
@@ -132,6 +133,7 @@ class Place:
     house: House
     core: Core
     surface: Surface
+    device: VirtualPasskey = field(default_factory=lambda: VirtualPasskey(ISSUER))
     seed: str = ""
     known: tuple[str, ...] = ()
 
@@ -191,13 +193,21 @@ def _not_sms(place: Place, _: Json | None) -> str:
     return f"{(int(_sms(place, None)) + 1) % 10**6:06}"
 
 
-def _key(_: Place, question: Json | None) -> str:
+def _register(place: Place, question: Json) -> str:
+    return json.dumps(place.device.create(question["options"]["publicKey"]))
+
+
+def _key(place: Place, question: Json | None) -> str:
     assert question is not None
-    return stand_ins.credential(question["options"])
+    return json.dumps(place.device.get(question["options"]["publicKey"]))
 
 
-def _another(_: Place, question: Json | None) -> str:
-    return stand_ins.credential({"challenge": "0" * 16})
+def _another(place: Place, question: Json | None) -> str:
+    """What answers another challenge than the one that was asked."""
+    assert question is not None
+    options = {**question["options"]["publicKey"], "challenge": "A" * 43}
+    device = VirtualPasskey(ISSUER) if "rp" in options else place.device
+    return json.dumps(device.create(options) if "rp" in options else device.get(options))
 
 
 def _code(place: Place, _: Json | None) -> str:
@@ -209,7 +219,7 @@ def _code(place: Place, _: Json | None) -> str:
 METHODS: Mapping[str, Method] = {
     "totp": Method(_seeded, _totp, _old, "code", begun=False),
     "sms": Method(_sms, _sms, _not_sms, "code", begun=True),
-    "webauthn": Method(_key, _key, _another, "credential", begun=True),
+    "webauthn": Method(_register, _key, _another, "credential", begun=True),
 }
 
 
