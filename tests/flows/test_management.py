@@ -550,6 +550,26 @@ def test_a_proof_below_the_highest_level_disables_nothing(
 
 
 @pytest.mark.parametrize("surface", SURFACES)
+def test_where_a_password_reaches_the_highest_level_it_still_disables_nothing(
+    surface: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy = {**POLICY, "fresh": {"any_of": [["password"]], "max_age": "PT5M"}}
+    for place in _place(surface, tmp_path, monkeypatch, acr=policy):
+        enabled(place, "totp")
+        password = place.house.users["ben"]["password"]
+        assert place.surface.disable(place.ben, password)["status"] == "refused"
+        assert place.surface.disable(place.ben, _totp(place, None))["status"] == "disabled"
+
+
+def test_a_password_that_is_being_set_elsewhere_is_not_what_is_verified(place: Place) -> None:
+    enabled(place, "totp")
+    password = next(a for a in place.core.authenticators.of(place.ben) if a.factor == "password")
+    place.core.stores.authenticators.remove(password.id)
+    place.core.authenticators.begin(place.ben, "password")
+    assert place.surface.verify(place.ben, _totp(place, None))["status"] == "verified"
+
+
+@pytest.mark.parametrize("surface", SURFACES)
 def test_a_level_above_the_others_is_chosen_by_enabling_what_reaches_it(
     surface: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
