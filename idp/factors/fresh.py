@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from idp import events
 from idp.factors.admin import Carrier
-from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, lifetime, sends
+from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, one_answer, sends
 from idp.factors.binding import Bindings, begun, shown
 from idp.factors.proving import NotProven, Proven, Prover, Verdict
 from idp.model import Authenticator, User
@@ -86,7 +86,7 @@ class FreshProof:
             else:
                 self.carrier.verified(ready.receipt or "")
         if isinstance(verdict, NotProven):
-            if ready.carried and lifetime(factor) is not None:
+            if ready.carried and one_answer(factor):
                 self.challenges.drop(user.id, factor.name)
             self.bus.emit(
                 events.ProofRefused(

@@ -270,22 +270,16 @@ def _asks(challenge: Challenge) -> Literal["code", "number", "credential"]:
 
 
 def _question(challenge: Challenge) -> Question:
-    asks = _asks(challenge)
+    asks, form = _asks(challenge), challenge.form
     uri = str(challenge.public.get("provisioning_uri", ""))
-    sent = challenge.send
     return Question(
         asks,
-        challenge.form.text or challenge.form.title,
+        form.text % form.values if form.text else form.title,
         provisioning_uri=uri,
         qr_svg=qr.svg(uri) if uri else "",
-        masked_number=masked(sent.to) if sent is not None and sent.kind == "sms" else "",
+        masked_number=str(challenge.public.get("number", "")),
         options=challenge.public if asks == "credential" else {},
     )
-
-
-def masked(number: str) -> str:
-    """A number as its owner recognises it: +49•••••••01."""
-    return number[:3] + "•" * max(len(number) - 5, 0) + number[-2:]
 
 
 _in_use: list[Management] = []
