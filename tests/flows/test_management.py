@@ -148,7 +148,14 @@ class Place:
         return sorted(held, key=lambda factor: (factor != "password", factor))
 
     def message(self) -> Message:
-        return self.house.outbox.messages()[0][1]
+        """The last text message."""
+        return next(m for _, m in self.house.outbox.messages() if m.kind == "sms")
+
+    def notices(self) -> list[str]:
+        """What ben was told by mail, oldest first."""
+        address = self.house.users["ben"]["email"]
+        mails = [m for _, m in self.house.outbox.messages() if (m.kind, m.to) == ("mail", address)]
+        return [mail.text.partition("\n")[0] for mail in reversed(mails)]
 
     def events(self, name: str) -> list[Mapping[str, Any]]:
         rows = self.core.stores.audit.read(limit=1000)
@@ -304,6 +311,13 @@ def test_a_method_is_enabled_verified_and_disabled(place: Place, method: str) ->
     assert ended is not None
     assert ended.ended_at is not None
     assert [e["factor"] for e in place.events("authenticator_removed")] == [method]
+    label = place.core.factors[method].label
+    assert place.notices() == [
+        f"A way of signing in was added to your account ben: {label}.",
+        "Signing in to your account ben now needs a second factor.",
+        f"A way of signing in was removed from your account ben: {label}.",
+        "Signing in to your account ben needs no second factor now.",
+    ]
 
 
 def test_recovery_codes_are_enabled_verified_and_disabled(place: Place) -> None:
@@ -313,6 +327,7 @@ def test_recovery_codes_are_enabled_verified_and_disabled(place: Place) -> None:
     used = place.surface.verify(place.ben, begun["codes"][0].lower().replace("-", " "))
     assert (used["status"], used["method"], used["codes_left"]) == ("verified", "recovery_code", 9)
     assert place.events("recovery_code_used") == [{"left": 9}]
+    assert place.notices()[-1] == "A recovery code of your account ben was used. 9 are left."
     assert place.surface.verify(place.ben, begun["codes"][0])["reason"] == "wrong"
 
     fresh = place.surface.codes(place.ben)["codes"]
