@@ -22,7 +22,7 @@ from idp.factors.base import (
     Rejected,
     covered,
     enrollable,
-    lifetime,
+    one_answer,
     resendable,
     sends,
     sole,
@@ -152,7 +152,7 @@ class AuthenticatorAdmin:
         ctx = self._context(user, chosen, peer)
         verdict = self.prover.confirm(chosen, ctx, shown(pending), answer, pending.id)
         if isinstance(verdict, NotProven):
-            if verdict.kind != "wait" and lifetime(chosen) is not None:
+            if verdict.kind != "wait" and one_answer(chosen):
                 self.bindings.drop(user.id, factor)
             self.bus.emit(
                 events.ProofRefused(

@@ -222,6 +222,11 @@ def enrollable(factor: Factor) -> bool:
     return bool(getattr(factor, "enrollable", True))
 
 
+def one_answer(factor: Factor) -> bool:
+    """Whether a challenge takes one answer, right or wrong (it has a `lifetime` of its own)."""
+    return lifetime(factor) is not None
+
+
 def sole(factor: Factor) -> bool:
     """Whether a person has at most one of it (`sole`): a second password is a change of the first,
     which other rules go with."""

@@ -190,8 +190,8 @@ class Management:
         rest = [a for a in held if a.factor not in gone]
         if not self.authenticators.can_sign_in(replace(user, require_acr=None), rest):
             raise Refused(REQUIRED, "required")
-        counting = self.proving(user, held)
-        names = [name for name in self._names(user) if name in counting]
+        counting, every = self.proving(user, held), self._names(user)
+        names = [name for name in every if name in counting] or every
         if not verification.strip():
             _, question = self._ask(user, names)
             return DisableResult("pending", question=question)
@@ -234,9 +234,9 @@ class Management:
         return expendable(self.authenticators.prover.factors[name])
 
     def _under_way(self, user: User) -> Pending | None:
-        """The binding that was begun last."""
-        bindings = self.authenticators.bindings
-        found = [bindings.get(user.id, name) for name in self.authenticators.prover.factors]
+        """The binding of a second factor that was begun last."""
+        bindings, factors = self.authenticators.bindings, self.authenticators.prover.factors
+        found = [bindings.get(user.id, name) for name in factors if not starts(factors[name])]
         return max((p for p in found if p is not None), key=lambda p: p.asked_at, default=None)
 
     def _save(self, user: User, change: str, actor: str) -> None:
@@ -270,22 +270,16 @@ def _asks(challenge: Challenge) -> Literal["code", "number", "credential"]:
 
 
 def _question(challenge: Challenge) -> Question:
-    asks = _asks(challenge)
+    asks, form = _asks(challenge), challenge.form
     uri = str(challenge.public.get("provisioning_uri", ""))
-    sent = challenge.send
     return Question(
         asks,
-        challenge.form.text or challenge.form.title,
+        form.text % form.values if form.text else form.title,
         provisioning_uri=uri,
         qr_svg=qr.svg(uri) if uri else "",
-        masked_number=masked(sent.to) if sent is not None and sent.kind == "sms" else "",
+        masked_number=str(challenge.public.get("number", "")),
         options=challenge.public if asks == "credential" else {},
     )
-
-
-def masked(number: str) -> str:
-    """A number as its owner recognises it: +49•••••••01."""
-    return number[:3] + "•" * max(len(number) - 5, 0) + number[-2:]
 
 
 _in_use: list[Management] = []
