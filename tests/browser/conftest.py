@@ -36,9 +36,9 @@ PATIENCE = 10_000  # milliseconds
 PASSWORD = "correct horse battery staple"
 CONFIG = """
 [acr.aal1]
-any_of = [["password"]]
+any_of = [["password"], ["passkey"]]
 [acr.aal2]
-any_of = [["password", ["totp", "recovery_code"]]]
+any_of = [["password", ["totp", "webauthn", "recovery_code"]], ["passkey"]]
 """
 
 

@@ -21,7 +21,7 @@ def start(page: Page, running: Running) -> None:
 def give_password(page: Page, person: Person, password: str | None = None) -> None:
     page.get_by_label("Username").fill(person.username)
     page.get_by_label("Password", exact=True).fill(password or person.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def give_code(page: Page, code: str) -> None:
