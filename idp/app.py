@@ -19,11 +19,13 @@ from idp.flow.courier import Courier
 from idp.flow.engine import Engine
 from idp.flow.enrolling import Enrolling, FlowRules
 from idp.flow.interactions import Interactions
+from idp.flow.limits import SmsLimits
 from idp.flow.policy import Policy
 from idp.flow.requirements import build
 from idp.flow.strength import SessionStrength
 from idp.flow.threads import spread
 from idp.flow.ways import Ways
+from idp.messaging.gateways import gateways
 from idp.oidc.authorize import RequestRules
 from idp.oidc.claims import SCOPES
 from idp.oidc.client_auth import ClientAuth
@@ -138,8 +140,16 @@ def create_core(
             )
         ),
     )
+    outbound = Outbound(
+        ca_bundle=settings.outbound.ca_bundle,
+        allow=settings.outbound.allow,
+        timeout=settings.sms.timeout,
+    )
     courier = Courier(
-        {} if messenger is None else {"sms": messenger, "mail": messenger},
+        gateways(settings, outbound.post_json)
+        if messenger is None
+        else {"sms": messenger, "mail": messenger},
+        {"sms": SmsLimits(stores.quotas, settings.sms, bus, clock, dev=settings.dev)},
         translator(theme_of(settings)),
         bus,
         clock,

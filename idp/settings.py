@@ -75,6 +75,11 @@ class Server(Section):
     """Port of the management listener; 0 switches it off."""
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = ()
     """Networks whose X-Forwarded-For is believed; from anywhere else it is ignored."""
+    client_cert_header: Literal[
+        "", "client-cert", "x-ssl-client-cert", "x-forwarded-client-cert"
+    ] = ""
+    """Header in which a trusted proxy names the client's certificate: RFC 9440's, nginx's escaped
+    PEM, Envoy's. The proxy must overwrite it, and drop names with underscores. Empty: none."""
     max_body: int = Field(default=65536, ge=1024)
     """Largest request body in bytes."""
 
@@ -282,8 +287,12 @@ class Log(Section):
 
 
 _SECRETS = ("seal_keys", "database_password", "redis_password", "mail_password", "sms_token")
-AAL1: dict[str, Any] = {"any_of": (("password",),)}
-AAL2: dict[str, Any] = {"any_of": (("password", ("totp",)),), "max_age": timedelta(hours=12)}
+SECOND = ("totp", "webauthn", "sms", "recovery_code")
+AAL1: dict[str, Any] = {"any_of": (("password",), ("passkey",))}
+AAL2: dict[str, Any] = {
+    "any_of": (("password", SECOND), ("passkey",)),
+    "max_age": timedelta(hours=12),
+}
 
 
 class Settings(BaseSettings):
@@ -353,6 +362,8 @@ class Settings(BaseSettings):
             raise ValueError("issuer: https is required; plain http is for `dev` on loopback only")
         if self.flow.default_acr not in self.acr:
             raise ValueError(f"flow.default_acr: no [acr.{self.flow.default_acr}] is defined")
+        if self.server.client_cert_header and not self.server.trusted_proxies:
+            raise ValueError("server.client_cert_header: name the proxy in server.trusted_proxies")
         for rule in self.rule:
             if rule.require not in self.acr:
                 raise ValueError(f"rule for {rule.client!r}: no [acr.{rule.require}] is defined")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes sure that what the tests and the bench run against is on this machine: PostgreSQL, Redis,
-# Chromium, Node with npm, and the test clients from npm. Installs what is missing when it may,
+# nginx, curl, Chromium, Node with npm, and the test clients from npm. Installs what is missing when it may,
 # says exactly what to install when it may not, and starts nothing: tests/services.py does that.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -41,6 +41,8 @@ look() {
   missing=() packages=()
   have_postgres || need "PostgreSQL server (initdb, postgres)" postgresql
   have redis-server || need "Redis (redis-server)" redis-server
+  have nginx || [[ -x /usr/sbin/nginx ]] || need "nginx" nginx
+  have curl || need "curl" curl
   have_chromium || need "Chromium (chromium, chromium-browser or google-chrome)" chromium
   if ! have_node; then
     need "Node $NODE_MAJOR or newer with npm (node, npm)" nodejs npm

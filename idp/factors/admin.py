@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from idp import events
-from idp.errors import LastWayIn, NotConfirmed, NotFound, Refused
+from idp.errors import LastWayIn, NotConfirmed, NotFound, NotSent, Refused
 from idp.factors import recovery_code
 from idp.factors.base import (
     N_,
@@ -90,9 +90,17 @@ class AuthenticatorAdmin:
             and self._refusal(factor, held) is None
         )
 
-    def begin(self, user_id: str, factor: str, *, by_operator: bool = False) -> Challenge:
-        """Start binding, or start again, and send what it sends. Raises NotFound, Refused, NotSent;
-        nothing is under way then that was not before."""
+    def begin(
+        self,
+        user_id: str,
+        factor: str,
+        *,
+        by_operator: bool = False,
+        peer: bytes | None = None,
+    ) -> Challenge:
+        """Start binding, or start again, and send what it sends. `peer` is the certificate of the
+        person's own connection. Raises NotFound, Refused, NotSent; nothing is under way then that
+        was not before."""
         user = self.user(user_id)
         chosen = self.prover.factors.get(factor)
         if chosen is None:
@@ -103,7 +111,7 @@ class AuthenticatorAdmin:
         if refusal is not None:
             raise refusal
         try:
-            challenge = chosen.enroll(self._context(user, chosen))
+            challenge = chosen.enroll(self._context(user, chosen, peer))
         except Rejected as rejected:
             raise Refused(rejected.public or NOT_NOW, "not_enrollable") from None
         self._ask(user, chosen, challenge)
@@ -124,7 +132,14 @@ class AuthenticatorAdmin:
         return challenge
 
     def confirm(
-        self, user_id: str, factor: str, answer: Answer, *, actor: str, name: str = ""
+        self,
+        user_id: str,
+        factor: str,
+        answer: Answer,
+        *,
+        actor: str,
+        name: str = "",
+        peer: bytes | None = None,
     ) -> Authenticator | Challenge:
         """What was bound; or another question, sent where it has to be. Raises NotConfirmed,
         NotSent; the binding goes on then, unless its challenge takes one answer."""
@@ -132,7 +147,7 @@ class AuthenticatorAdmin:
         user, chosen, pending = self._under_way(user_id, factor)
         if pending is None:
             raise NotConfirmed("stale", STALE)
-        ctx = self._context(user, chosen)
+        ctx = self._context(user, chosen, peer)
         verdict = self.prover.confirm(chosen, ctx, shown(pending), answer, pending.id)
         if isinstance(verdict, NotProven):
             if verdict.kind != "wait" and one_answer(chosen):
@@ -255,8 +270,8 @@ class AuthenticatorAdmin:
             return Refused(CANNOT_SEND, "not_deliverable")
         return None
 
-    def _context(self, user: User, factor: Factor) -> Context:
-        return self.prover.context(factor, user, self.prover.held(user), self.clock())
+    def _context(self, user: User, factor: Factor, peer: bytes | None = None) -> Context:
+        return self.prover.context(factor, user, self.prover.held(user), self.clock(), peer)
 
     def _under_way(self, user_id: str, factor: str) -> tuple[User, Factor, Pending | None]:
         user, chosen = self.user(user_id), self.prover.factors.get(factor)
@@ -265,10 +280,15 @@ class AuthenticatorAdmin:
         return user, chosen, self.bindings.get(user_id, factor)
 
     def _ask(self, user: User, factor: Factor, challenge: Challenge) -> None:
-        """Keep what is asked from now on, once it went out."""
+        """Keep what is asked from now on, once it went out or may have."""
         pending = begun(factor, challenge, self.clock())
         if challenge.send is not None:
-            pending = replace(pending, receipt=self.carrier.send(challenge.send, user))
+            try:
+                pending = replace(pending, receipt=self.carrier.send(challenge.send, user))
+            except NotSent as problem:
+                if problem.uncertain:
+                    self.bindings.put(user.id, pending)
+                raise
         self.bindings.put(user.id, pending)
 
     def _one(self, user_id: str, authenticator_id: str) -> Authenticator:

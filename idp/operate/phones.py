@@ -13,14 +13,13 @@ from datetime import timedelta
 from typing import Protocol
 from uuid import uuid4
 
-import phonenumbers
-
 from idp import events
 from idp.errors import NotConfirmed, NotFound, Refused
 from idp.factors.admin import STALE, WAIT, WRONG
 from idp.factors.base import N_, Rejected
 from idp.factors.binding import Bindings
-from idp.factors.totp import digits
+from idp.factors.codes import digits
+from idp.factors.sms import parsed
 from idp.model import Message, Pending, User
 from idp.ports import Attempts, Clock, Users
 
@@ -112,12 +111,9 @@ class PhoneVerification:
 def _number(typed: str) -> str:
     """E.164. Whether it may be sent to is the courier's to say. Raises Refused."""
     try:
-        parsed = phonenumbers.parse(typed[:40])
-    except phonenumbers.NumberParseException:
+        return parsed(typed)
+    except Rejected:
         raise Refused(NO_NUMBER, "bad_number") from None
-    if not phonenumbers.is_valid_number(parsed):
-        raise Refused(NO_NUMBER, "bad_number")
-    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def _same(typed: str, code: str) -> bool:

@@ -35,7 +35,7 @@ def drawn(
         "csrf": csrf,
         "factor": factor,
         "title": _(form.title),
-        "text": _(form.text) if form.text else None,
+        "text": _(form.text) % form.values if form.text else None,
         "submit": _(form.submit),
         "fields": [
             {
@@ -45,7 +45,7 @@ def drawn(
                 "autocomplete": _autocomplete(field, beside),
                 "inputmode": field.inputmode,
                 "maxlength": field.maxlength,
-                "value": typed.get(field.name, ""),
+                "value": typed.get(field.name, field.value),
                 "readonly": False,
                 "required": field.required,
                 "autofocus": False,

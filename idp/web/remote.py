@@ -16,10 +16,7 @@ Network = IPv4Network | IPv6Network
 
 def remote(environ: Mapping[str, Any], trusted: Sequence[Network]) -> str:
     peer = str(environ.get("REMOTE_ADDR", ""))
-    if not trusted:
-        return peer
-    address = _address(peer)
-    if address is None or not _within(address, trusted):
+    if not from_proxy(environ, trusted):
         return peer
     hops = str(environ.get("HTTP_X_FORWARDED_FOR", "")).split(",")
     for hop in reversed([hop.strip() for hop in hops if hop.strip()]):
@@ -29,6 +26,14 @@ def remote(environ: Mapping[str, Any], trusted: Sequence[Network]) -> str:
         if not _within(found, trusted):
             return str(found)
     return peer
+
+
+def from_proxy(environ: Mapping[str, Any], trusted: Sequence[Network]) -> bool:
+    """Whether a configured proxy sent this request itself: the headers that it sets may count."""
+    if not trusted:
+        return False
+    address = _address(str(environ.get("REMOTE_ADDR", "")))
+    return address is not None and _within(address, trusted)
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:

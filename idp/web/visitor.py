@@ -11,6 +11,7 @@ from idp.oidc.journey import Browser
 from idp.sessions.service import Held, SessionService
 from idp.settings import Settings
 from idp.web.cookies import Cookies, binding_hash, new_binding
+from idp.web.peer import peer
 from idp.web.remote import remote
 
 
@@ -19,6 +20,7 @@ class Visitor:
 
     def __init__(self, settings: Settings, sessions: SessionService, cookies: Cookies) -> None:
         self._trusted = settings.server.trusted_proxies
+        self._client_cert_header = settings.server.client_cert_header
         self._sessions = sessions
         self.cookies = cookies
 
@@ -47,10 +49,15 @@ class Visitor:
             self.session(),
             ip=self.address(),
             user_agent=request.headers.get("User-Agent", ""),
+            peer=self.peer(),
         )
 
     def address(self) -> str:
         return remote(request.environ, self._trusted)
+
+    def peer(self) -> bytes | None:
+        """The certificate of this connection, DER."""
+        return peer(request.environ, self._trusted, self._client_cert_header)
 
     def keep(self, held: Held | None) -> None:
         if held is not None and held.secret is not None:
