@@ -8,7 +8,6 @@ Needs Chromium (scripts/services.sh installs it). Run it after a change to theme
 from __future__ import annotations
 
 import base64
-import json
 import shutil
 import struct
 import sys
@@ -28,15 +27,7 @@ LARGEST = 150_000  # bytes
 DESKTOP = {"width": 510, "height": 670}
 PHONE = {"width": 375, "height": 700}
 ACCOUNT = {"width": 1080, "height": 700}
-ENVIRONMENT = {
-    "IDP_WEB__BRAND": "Example Accounts",
-    "IDP_ACR": json.dumps(
-        {
-            "aal1": {"any_of": [["password"], ["passkey"]]},
-            "aal2": {"any_of": [["password", ["totp", "webauthn", "recovery_code"]], ["passkey"]]},
-        }
-    ),
-}
+BRAND = {"IDP_WEB__BRAND": "Example Accounts"}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
 
@@ -49,7 +40,7 @@ def main(arguments: list[str]) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     with (
         tempfile.TemporaryDirectory() as state,
-        provider(Path(state), environment=ENVIRONMENT) as running,
+        provider(Path(state), environment=BRAND) as running,
         sync_playwright() as playwright,
     ):
         browser = playwright.chromium.launch(executable_path=executable, args=ARGUMENTS)

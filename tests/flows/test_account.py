@@ -8,7 +8,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from tests.account import ACR, codes, enter, held, links, provider, send, visit
+from tests.account import codes, enter, held, links, provider, send, visit
 from tests.house import Browser, House, Request, answer_of
 
 LIST = "/account/authenticators"
@@ -149,7 +149,7 @@ def test_giving_up_leaves_nothing(house: House) -> None:
     assert browser.enrolling_code() != before
 
 
-@pytest.mark.parametrize("factor", ["password", "recovery_code", "nothing", "webauthn"])
+@pytest.mark.parametrize("factor", ["password", "recovery_code", "nothing", "passkey"])
 def test_there_is_no_page_to_add_what_cannot_be_added(house: House, factor: str) -> None:
     browser = enter(house, "ben")
     assert browser.get(f"{LIST}/add/{factor}").status_code == 404
@@ -329,7 +329,7 @@ def test_who_has_no_second_factor_cannot_ask_for_it(house: House) -> None:
 
 
 def test_what_the_policy_demands_cannot_be_switched_off(tmp_path: Path) -> None:
-    house = provider(tmp_path, acr=ACR, flow={"default_acr": "aal2"})
+    house = provider(tmp_path, flow={"default_acr": "aal2"})
     browser = enter(house, "amy", "/account/second-factor")
     assert browser.page is not None
     assert "cannot be switched off" in browser.page.text
