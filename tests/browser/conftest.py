@@ -119,7 +119,7 @@ def enroll(running: Running) -> Enroll:
     def add(*, totp: bool = True, require_acr: str | None = None) -> Person:
         name = f"person{next(running.numbers)}"
         user = admin.add(name, password=PASSWORD, actor="test", require_acr=require_acr)
-        uri = enroll_totp(core, admin, user) if totp else ""
+        uri = enroll_totp(core, user) if totp else ""
         secret = parse_qs(urlsplit(uri).query).get("secret", [""])[0]
         return Person(name, PASSWORD, secret)
 

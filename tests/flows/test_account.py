@@ -127,6 +127,27 @@ def test_an_authenticator_app_is_added_named_and_removed(house: House) -> None:
     ]
 
 
+def test_a_number_is_added_by_the_code_that_was_sent(house: House) -> None:
+    browser = enter(house, "ben", f"{LIST}/add/sms")
+    page = browser.submit(number=NUMBER)
+    assert page.request.path == f"{LIST}/add/sms"
+    assert "Enter the code" in page.text
+    code = _sent(house, NUMBER)
+    assert "That did not match" in browser.submit(code="000000" if code != "000000" else "1").text
+    page = browser.submit(code=code)
+    assert page.request.path == f"{LIST}/{held(house, 'ben')['sms'][0]}"
+
+
+@pytest.mark.parametrize("factor", ["totp", "webauthn", "sms"])
+def test_every_method_that_is_offered_has_a_page(house: House, factor: str) -> None:
+    browser = enter(house, "ben", LIST)
+    assert browser.page is not None
+    assert f"{LIST}/add/{factor}" in browser.page.text
+    page = browser.get(f"{LIST}/add/{factor}")
+    assert page.status_code == 200
+    assert 'class="sections"' in page.text
+
+
 def test_a_reload_shows_the_same_key_and_a_wrong_code_keeps_it(house: House) -> None:
     browser = enter(house, "ben", ADD)
     right = browser.enrolling_code()
