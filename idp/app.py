@@ -247,7 +247,13 @@ def _account(
         authenticators=core.authenticators,
         strength=strength,
         passwords=PasswordChange(
-            core.prover, stores.authenticators, stores.ephemeral, sessions, bus, clock
+            core.prover,
+            stores.authenticators,
+            stores.ephemeral,
+            stores.tickets,
+            sessions,
+            bus,
+            clock,
         ),
         profiles=Profiles(stores.users, core.policy, strength, bus, clock),
         phones=PhoneVerification(
