@@ -58,7 +58,8 @@ class Authority(Issued):
         alternative: x509.SubjectAlternativeName | None = None,
         unknown_critical: bool = False,
     ) -> Issued:
-        """For a person, unless the `usages` say otherwise. `signer`: another key than the authority's; the name stays its own."""
+        """For a person, unless the `usages` say otherwise. `signer`: another key than the
+        authority's; the name stays its own."""
         own = own or key()
         builder = (
             _builder(common_name, self.certificate.subject, own, since, life)
