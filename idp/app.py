@@ -19,10 +19,13 @@ from idp.flow.courier import Courier
 from idp.flow.engine import Engine
 from idp.flow.enrolling import Enrolling, FlowRules
 from idp.flow.interactions import Interactions
+from idp.flow.limits import SmsLimits
 from idp.flow.policy import Policy
 from idp.flow.requirements import build
+from idp.flow.strength import SessionStrength
 from idp.flow.threads import spread
 from idp.flow.ways import Ways
+from idp.messaging.gateways import gateways
 from idp.oidc.authorize import RequestRules
 from idp.oidc.claims import SCOPES
 from idp.oidc.client_auth import ClientAuth
@@ -39,8 +42,11 @@ from idp.oidc.revocation import Revocation
 from idp.oidc.server import Server, TokenDependencies
 from idp.oidc.tokens import Tokens
 from idp.oidc.userinfo import UserInfo
+from idp.operate.passwords import PasswordChange
+from idp.operate.phones import PhoneVerification
+from idp.operate.profiles import Profiles
 from idp.outbound import Outbound
-from idp.ports import Clock, Messenger, Stores
+from idp.ports import Clients, Clock, Messenger, Stores
 from idp.sessions.service import SessionService
 from idp.settings import Settings
 from idp.sinks.audit import AuditSink
@@ -49,6 +55,7 @@ from idp.sinks.metrics import Metrics
 from idp.storage.cached import CachedClients
 from idp.storage.cached_fetcher import CachedFetcher
 from idp.storage.open import open_stores
+from idp.web.account.pages import AccountServices
 from idp.web.dev import DevTools
 from idp.web.machine import Machine, Route
 from idp.web.pages import PageServices, create_pages
@@ -133,8 +140,16 @@ def create_core(
             )
         ),
     )
+    outbound = Outbound(
+        ca_bundle=settings.outbound.ca_bundle,
+        allow=settings.outbound.allow,
+        timeout=settings.sms.timeout,
+    )
     courier = Courier(
-        {} if messenger is None else {"sms": messenger, "mail": messenger},
+        gateways(settings, outbound.post_json)
+        if messenger is None
+        else {"sms": messenger, "mail": messenger},
+        {"sms": SmsLimits(stores.quotas, settings.sms, bus, clock, dev=settings.dev)},
         translator(theme_of(settings)),
         bus,
         clock,
@@ -248,14 +263,13 @@ def create_app(
             journey,
             Logout(clients, tokens, sessions),
             sessions,
-            consents,
             stores.users,
-            clients,
             stores.server_secrets.get("csrf"),
             bus,
             clock,
             core.metrics.observe,
             _limits_storage(settings),
+            _account(core, clients, sessions, consents),
             dev,
         ),
     )
@@ -294,6 +308,45 @@ def create_app(
         core.authenticators,
         core.management,
         core.close,
+    )
+
+
+def _account(
+    core: Core, clients: Clients, sessions: SessionService, consents: ConsentService
+) -> AccountServices:
+    stores, bus, clock = core.stores, core.bus, core.clock
+    strength = SessionStrength(
+        core.policy,
+        core.prover.held,
+        core.authenticators.strongest,
+        core.settings.flow.fresh_for,
+        clock,
+    )
+    return AccountServices(
+        users=stores.users,
+        clients=clients,
+        sessions=sessions,
+        consents=consents,
+        audit=stores.audit,
+        ephemeral=stores.ephemeral,
+        factors=core.factors,
+        authenticators=core.authenticators,
+        strength=strength,
+        passwords=PasswordChange(
+            core.prover, stores.authenticators, stores.ephemeral, sessions, bus, clock
+        ),
+        profiles=Profiles(stores.users, core.policy, strength, bus, clock),
+        phones=PhoneVerification(
+            stores.users,
+            core.authenticators.bindings,
+            stores.attempts,
+            core.courier,
+            core.settings.issuer,
+            bus,
+            clock,
+        ),
+        mails=None,
+        clock=clock,
     )
 
 

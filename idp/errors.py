@@ -124,12 +124,21 @@ class NotConfirmed(IdpError):
 
 
 class NotSent(IdpError):
-    """It did not go out. `public`, marked with N_, is for the person; `reason` for the operator."""
+    """It did not go out, or, `uncertain`, nobody knows. `public`, marked with N_, is for the
+    person; `reason` for the operator."""
 
-    def __init__(self, reason: str, public: str, retry_at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        reason: str,
+        public: str,
+        retry_at: datetime | None = None,
+        *,
+        uncertain: bool = False,
+    ) -> None:
         super().__init__("not_sent", 503, public, reason)
         self.reason = reason
         self.retry_at = retry_at
+        self.uncertain = uncertain
 
 
 class ConfigError(IdpError):

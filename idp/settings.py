@@ -287,8 +287,12 @@ class Log(Section):
 
 
 _SECRETS = ("seal_keys", "database_password", "redis_password", "mail_password", "sms_token")
-AAL1: dict[str, Any] = {"any_of": (("password",),)}
-AAL2: dict[str, Any] = {"any_of": (("password", ("totp",)),), "max_age": timedelta(hours=12)}
+SECOND = ("totp", "webauthn", "sms", "recovery_code")
+AAL1: dict[str, Any] = {"any_of": (("password",), ("passkey",))}
+AAL2: dict[str, Any] = {
+    "any_of": (("password", SECOND), ("passkey",)),
+    "max_age": timedelta(hours=12),
+}
 
 
 class Settings(BaseSettings):

@@ -115,7 +115,8 @@ def disable(config_file: Path | None, name: str, ask: bool, as_json: bool) -> No
     with opened(config_file) as core:
         user_id = _user_id(core, name)
         typed = "" if ask else _typed(None)
-        _show(name, core.management.disable(user_id, typed, actor=ACTOR), as_json)
+        result = core.management.disable(user_id, typed, actor=ACTOR)
+        _show(name, result, as_json, then="disable")
 
 
 @command.command("list")
@@ -215,10 +216,11 @@ def rescue(config_file: Path | None, name: str, as_json: bool) -> None:
     with opened(config_file) as core:
         ttl = core.settings.recovery.helped_code_ttl
         code = core.authenticators.issue_rescue(_user_id(core, name), ttl, actor=ACTOR)
+        until = core.clock() + ttl
     if as_json:
-        document({"code": code, "expires_in": int(ttl.total_seconds())})
+        document({"code": code, "expires_at": until})
     else:
-        note(f"works once, for {ttl}:")
+        note(f"works once, until {clean(until)}:")
         say(code)
 
 
@@ -235,8 +237,8 @@ def _typed(question: "Question | None") -> str:
     return typed[:LONGEST]
 
 
-def _show(name: str, result: "Result", as_json: bool) -> None:
-    """Exit code 1 for what was refused."""
+def _show(name: str, result: "Result", as_json: bool, then: str = "verify") -> None:
+    """`then` is the command that takes an answer. Exit code 1 for what was refused."""
     if as_json:
         document(asdict(result))
     elif result.status == "refused":
@@ -245,20 +247,22 @@ def _show(name: str, result: "Result", as_json: bool) -> None:
     else:
         say(f"{clean(name)}: {result.status}")
         if result.question is not None:
-            _show_question(result.question)
+            _show_question(name, result.question, then)
         _print_codes(getattr(result, "codes", ()))
     if result.status == "refused":
         raise SystemExit(1)
 
 
-def _show_question(question: "Question") -> None:
+def _show_question(name: str, question: "Question", then: str) -> None:
     if question.provisioning_uri:
         show_code(question.provisioning_uri)
     elif question.options:
         document(question.options)
     elif question.masked_number:
         say(f"sent to {question.masked_number}")
-    note(f"next: {question.text}")
+    note(question.text)
+    if not interactive():
+        note(f"next: `idp mfa {then} {clean(name)}` with the {question.asks}")
 
 
 def _print_codes(issued: tuple[str, ...]) -> None:

@@ -20,6 +20,7 @@ from pydantic_core import PydanticUndefined
 from idp.factors.client_certificate import ClientCertificateSettings
 from idp.factors.password import PasswordSettings
 from idp.factors.relying_party import WebAuthnSettings
+from idp.factors.sms import SmsSettings
 from idp.factors.totp import TotpSettings
 from idp.settings import PREFIX, SECRETS_DIR, Acr, Rule, Settings
 
@@ -27,6 +28,7 @@ ISSUER = "https://login.example.com"
 FACTORS: Mapping[str, type[BaseModel]] = {
     "password": PasswordSettings,
     "totp": TotpSettings,
+    "sms": SmsSettings,
     "webauthn": WebAuthnSettings,
     "client_certificate": ClientCertificateSettings,
 }

@@ -77,7 +77,7 @@ def _person(
         actor="dev",
         email=f"{person.username}@example.com",
         email_verified=True,
-        phone=f"+4915100000{number:02}",
+        phone=f"+49151230000{number:02}",
         phone_verified=True,
         require_acr=person.require_acr if person.require_acr in admin.acrs else None,
         locale="en",

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 from idp import events
-from idp.errors import LastWayIn, NotConfirmed, NotFound, Refused
+from idp.errors import LastWayIn, NotConfirmed, NotFound, NotSent, Refused
 from idp.factors import recovery_code
 from idp.factors.base import (
     N_,
@@ -280,10 +280,15 @@ class AuthenticatorAdmin:
         return user, chosen, self.bindings.get(user_id, factor)
 
     def _ask(self, user: User, factor: Factor, challenge: Challenge) -> None:
-        """Keep what is asked from now on, once it went out."""
+        """Keep what is asked from now on, once it went out or may have."""
         pending = begun(factor, challenge, self.clock())
         if challenge.send is not None:
-            pending = replace(pending, receipt=self.carrier.send(challenge.send, user))
+            try:
+                pending = replace(pending, receipt=self.carrier.send(challenge.send, user))
+            except NotSent as problem:
+                if problem.uncertain:
+                    self.bindings.put(user.id, pending)
+                raise
         self.bindings.put(user.id, pending)
 
     def _one(self, user_id: str, authenticator_id: str) -> Authenticator:

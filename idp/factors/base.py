@@ -62,14 +62,18 @@ class Field:
     maxlength: int | None = None
     hint: str | None = None
     required: bool = True
+    value: str = ""  # what it is filled with at first
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
+    """`text` may have %(name)s for `values`, so that it can be translated."""
+
     title: str
     fields: tuple[Field, ...]
     text: str | None = None
     submit: str = N_("Continue")
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 def kept(form: Form) -> Mapping[str, Any]:

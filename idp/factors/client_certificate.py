@@ -4,9 +4,8 @@ The TLS handshake proved that whoever is there has the private key; `ctx.peer` i
 for. The chain is validated here (RFC 5280, for client authentication) at `ctx.now`; revocation is
 asked of the authority once there is one here.
 
-One key belongs to one account: the authenticator's id follows from the key, so binding it a
-second time, to whomever, is a conflict. A renewed certificate for the same key and subject goes on
-working.
+One key belongs to one account: the authenticator's id follows from the key, so binding it a second
+time, to whomever, is a conflict. A renewed certificate for the same key and subject still works.
 """
 
 import hashlib

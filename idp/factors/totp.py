@@ -5,7 +5,6 @@ accepted step is stored and must increase, and `once` closes the gap between two
 """
 
 import hmac
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,15 +20,14 @@ from idp.factors.base import (
     Available,
     Challenge,
     Context,
-    Field,
     Form,
     Kind,
     Rejected,
 )
+from idp.factors.codes import DIGITS, code_field, digits
 from idp.model import Authenticator
 
 PERIOD = timedelta(seconds=30)
-DIGITS = 6
 SEED_CHARACTERS = 32  # base32 of 160 bits, RFC 4226 section 4 R6
 
 
@@ -61,7 +59,7 @@ class Totp:
         return Challenge(
             Form(
                 N_("Enter your code"),
-                (_code_field(),),
+                (code_field(),),
                 text=N_("Open your authenticator app and type the six digits that it shows."),
             )
         )
@@ -83,7 +81,7 @@ class Totp:
             name=ctx.user.username, issuer_name=self._settings.issuer_name
         )
         return Challenge(
-            Form(N_("Add your authenticator app"), (_code_field(),)),
+            Form(N_("Add your authenticator app"), (code_field(),)),
             public={"provisioning_uri": uri, "secret": seed},
             private={"seed": seed},
         )
@@ -104,26 +102,6 @@ class Totp:
             name=self.label,
         )
         return _use(fresh, step, ctx)
-
-
-def digits(text: str) -> str:
-    """The six ASCII digits of an answer; spaces that apps show are dropped. Raises Rejected.
-
-    Anything else, full-width digits among it, is refused rather than folded: one code has
-    one spelling, so a used code cannot come back in another.
-    """
-    if len(text) > 64:
-        raise Rejected("not a code")
-    code = "".join(c for c in text if unicodedata.category(c) not in {"Zs", "Cc"} and c != "-")
-    if len(code) != DIGITS or not (code.isascii() and code.isdigit()):
-        raise Rejected("not a code")
-    return code
-
-
-def _code_field() -> Field:
-    return Field(
-        "code", N_("Code"), "code", autocomplete="one-time-code", inputmode="numeric", maxlength=16
-    )
 
 
 def _matching_step(seed: bytes, code: str, now: datetime) -> int | None:

@@ -29,7 +29,7 @@ from idp.flow.interactions import Interactions
 from idp.flow.policy import Outstanding, Policy, Requirement, outstanding
 from idp.flow.requirements import relaxed, requirements
 from idp.flow.steps import Asked, Beside, Choice, Visit
-from idp.model import Achieved, Authenticator, Interaction, Pending, User
+from idp.model import Achieved, Authenticator, Interaction, Message, Pending, User
 from idp.ports import Users
 
 
@@ -171,45 +171,45 @@ class Asking:
 
     def deliver(self, at: Situation, challenge: Challenge) -> Interaction:
         """Send what a challenge asks to be sent; the interaction that knows how that went."""
-        interaction = at.visit.interaction
         if challenge.send is None:
-            return interaction
-        try:
-            receipt = self._courier.send(challenge.send, at.user, at.visit.address)
-        except NotSent as problem:
-            return replace(interaction, notice=problem.public, retry_at=problem.retry_at)
-        if interaction.enrolling is not None:
-            return replace(interaction, enrolling=replace(interaction.enrolling, receipt=receipt))
-        first, *rest = interaction.pending
-        return replace(interaction, pending=(replace(first, receipt=receipt), *rest))
+            return at.visit.interaction
+        return _told(at.visit.interaction, self._sent(at, challenge.send))
 
     def again(self, at: Situation, carried: Pending) -> Interaction:
         """A new challenge of the same factor, sent; or the old one, with why it was not."""
         interaction, factor = at.visit.interaction, self.factors[carried.factor]
         if not resendable(factor):
             return interaction
-        fresh: Pending
         if interaction.enrolling is not None:
             challenge = again(factor, self.context(at, factor), carried)
-            fresh = begun(factor, challenge, at.now)
-            after = replace(interaction, enrolling=fresh, notice=None, retry_at=None)
+            after = replace(interaction, enrolling=begun(factor, challenge, at.now))
         else:
             challenge = factor.begin(self.context(at, factor))
             fresh = Pending(factor.name, challenge.public, challenge.private, at.now)
-            rest = interaction.pending[1:]
-            after = replace(interaction, pending=(fresh, *rest), notice=None, retry_at=None)
-        visit = replace(at.visit, stored=replace(at.visit.stored, interaction=after))
-        sent = self.deliver(replace(at, visit=visit), challenge)
-        if sent.notice is not None:
-            return replace(interaction, notice=sent.notice, retry_at=sent.retry_at)
-        return sent
+            after = replace(interaction, pending=(fresh, *interaction.pending[1:]))
+        return self._instead(at, challenge, replace(after, notice=None, retry_at=None))
 
     def go_on(self, at: Situation, factor: str, challenge: Challenge) -> Interaction:
-        """A binding with its next question, sent where it has to be."""
+        """A binding with its next question, sent where it has to be; or the question before, with
+        why it was not: another number may do."""
         fresh = begun(self.factors[factor], challenge, at.now)
         after = replace(at.visit.interaction, enrolling=fresh, notice=None, retry_at=None)
-        visit = replace(at.visit, stored=replace(at.visit.stored, interaction=after))
-        return self.deliver(replace(at, visit=visit), challenge)
+        return self._instead(at, challenge, after)
+
+    def _instead(self, at: Situation, challenge: Challenge, after: Interaction) -> Interaction:
+        """`after`, unless its message surely did not go out."""
+        if challenge.send is None:
+            return after
+        went = self._sent(at, challenge.send)
+        if isinstance(went, NotSent) and not went.uncertain:
+            return _told(at.visit.interaction, went)
+        return _told(after, went)
+
+    def _sent(self, at: Situation, message: Message) -> str | NotSent:
+        try:
+            return self._courier.send(message, at.user, at.visit.address)
+        except NotSent as problem:
+            return problem
 
     def wait(self, interaction: Interaction, now: datetime) -> tuple[str | None, timedelta | None]:
         """What was wrong with the last answer, and how long the next one has to wait."""
@@ -296,6 +296,16 @@ class Asking:
         if visit.request.hint_sub not in (None, session.user_id):
             return None
         return self._users.get(session.user_id)
+
+
+def _told(interaction: Interaction, went: str | NotSent) -> Interaction:
+    """The interaction with the receipt of its message, or with why there is none."""
+    if isinstance(went, NotSent):
+        return replace(interaction, notice=went.public, retry_at=went.retry_at)
+    if interaction.enrolling is not None:
+        return replace(interaction, enrolling=replace(interaction.enrolling, receipt=went))
+    first, *rest = interaction.pending
+    return replace(interaction, pending=(replace(first, receipt=went), *rest))
 
 
 def in_grace(at: Situation) -> bool:

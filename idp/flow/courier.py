@@ -1,7 +1,8 @@
 """The one way to send a message to a person: in their language, within limits, with an event."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 from idp import events
 from idp.errors import NotSent, cause
@@ -14,16 +15,29 @@ NOT_NOW = N_("The message could not be sent. Try again in a moment, or choose an
 Translate = Callable[[str | None, str], str]
 
 
+class Limits(Protocol):
+    """What bounds one kind of message."""
+
+    def admit(self, message: Message, user: User | None, address: str) -> str:
+        """A receipt. Raises NotSent; what was spent stays spent."""
+        ...
+
+    def verified(self, receipt: str) -> None: ...
+
+
 class Courier:
     def __init__(
         self,
-        gateways: dict[str, Messenger],
+        gateways: Mapping[str, Messenger],
+        limits: Mapping[str, Limits],
         translate: Translate,
         bus: events.Bus,
         clock: Clock,
     ) -> None:
-        """`gateways` by the kind of message; a kind without one is not delivered."""
+        """`gateways` and `limits` by the kind of message; a kind without a gateway is not
+        delivered."""
         self._gateways = gateways
+        self._limits = limits
         self._translate = translate
         self._bus = bus
         self._clock = clock
@@ -32,13 +46,16 @@ class Courier:
         return kind in self._gateways
 
     def send(self, message: Message, user: User | None, address: str = "") -> str:
-        """A receipt, for `verified`. Raises NotSent; what a person may do about it is in it."""
+        """A receipt, for `verified`. `address` is where the request came from. Raises NotSent;
+        what a person may do about it is in it."""
         gateway = self._gateways.get(message.kind)
         if gateway is None:
             raise NotSent(f"no gateway for {message.kind}", NOT_NOW)
-        ready = self._rendered(message, user)
+        limits = self._limits.get(message.kind)
+        region = "" if limits is None else limits.admit(message, user, address)
+        user_id = None if user is None else user.id
         try:
-            gateway.send(ready)
+            gateway.send(self._rendered(message, user))
         except Exception as problem:
             self._bus.emit(
                 events.MessageFailed(
@@ -46,28 +63,31 @@ class Courier:
                     kind=message.kind,
                     about=message.about,
                     cause=cause(problem),
-                    user_id=None if user is None else user.id,
+                    user_id=user_id,
                 )
             )
-            raise NotSent(cause(problem), NOT_NOW) from problem
+            raise NotSent(cause(problem), NOT_NOW, uncertain=True) from problem
         self._bus.emit(
             events.MessageSent(
                 at=self._clock(),
                 kind=message.kind,
                 about=message.about,
-                region="",
-                user_id=None if user is None else user.id,
+                region=region,
+                user_id=user_id,
             )
         )
-        return ""
+        return f"{message.kind}:{region}"
 
     def verified(self, receipt: str) -> None:
         """The code that went out under this receipt came back."""
+        kind, _, region = receipt.partition(":")
+        if kind in self._limits:
+            self._limits[kind].verified(region)
 
     def _rendered(self, message: Message, user: User | None) -> Message:
         locale = message.locale or (user.locale if user is not None else None)
-        text = self._translate(locale, message.text)
+        text = self._translate(locale, message.text) % message.values
         subject = self._translate(locale, message.subject) if message.subject else ""
-        return replace(
-            message, text=text % message.values, subject=subject % message.values, values={}
-        )
+        if message.tail:
+            text = f"{text}\n\n{message.tail}"
+        return replace(message, text=text, subject=subject % message.values, values={}, tail="")

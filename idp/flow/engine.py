@@ -11,7 +11,7 @@ from typing import Any
 
 from idp import events
 from idp.errors import PageError
-from idp.factors.base import N_, Answer, Challenge, Factor, Form, lifetime
+from idp.factors.base import N_, Answer, Challenge, Factor, Form, one_answer
 from idp.factors.proving import NotProven, Unfinished
 from idp.flow.asking import Asking, Situation
 from idp.flow.courier import Courier
@@ -22,6 +22,7 @@ from idp.flow.steps import Asked, Done, Refused, Step, Visit
 from idp.model import Achieved, Authenticator, Interaction, User
 from idp.ports import Clock
 
+WRITERS = 100  # requests that may write to one interaction at the same time
 QUIET: dict[str, Any] = {"notice": None, "retry_at": None}
 WRONG = N_("That did not match. Check what you typed and try again.")
 WAIT = N_("Too many attempts. Wait a moment, then try again.")
@@ -65,6 +66,9 @@ class Engine:
             return Refused(
                 visit.stored, "login_required", "another user than id_token_hint", at.user
             )
+        lost = self._enrolling.lost(at, result)
+        if lost is not None:
+            return self._enroll(at, lost)
         return Done(visit.stored, at.user, self._named(result))
 
     def opening(self, visit: Visit) -> Interaction:
@@ -236,22 +240,18 @@ class Engine:
     def _achieved(
         self, visit: Visit, user: User, factor: Factor, proof: Authenticator, now: datetime
     ) -> Step:
+        """Keep a proof, whatever another request wrote meanwhile: a second click, which is refused
+        since the answer was used, must not undo the first."""
         achieved = Achieved(factor.name, tuple(factor.amr), now, proof.id)
-        return self._moved(
-            visit,
-            replace(
-                visit.interaction,
-                user_id=user.id,
-                identifier=user.username,
-                achieved=(*visit.interaction.achieved, achieved),
-                # A clock that went back must not make a proof older than the question.
-                created_at=min(visit.interaction.created_at, now),
-                pending=(),
-                enrolling=None,
-                chosen=None,
-                **QUIET,
-            ),
-        )
+        for _ in range(WRITERS):
+            saved = self._interactions.save(visit.stored, _with(visit.interaction, achieved, user))
+            if saved is not None:
+                return self.step(replace(visit, stored=saved))
+            stored = self._interactions.get(visit.interaction.id)
+            if stored is None or not _same_visit(visit.interaction, stored.interaction, user):
+                break
+            visit = replace(visit, stored=stored)
+        return self._reload(visit)
 
     def _moved(self, visit: Visit, after: Interaction) -> Step:
         saved = self._interactions.save(visit.stored, after)
@@ -283,7 +283,7 @@ class Engine:
         shows it can be reloaded and gone back to."""
         interaction = visit.interaction
         after = replace(interaction, notice=notice, retry_at=retry_at)
-        if lifetime(factor) is not None:  # good for one answer
+        if one_answer(factor):
             begun = interaction.enrolling
             after = replace(
                 after,
@@ -307,3 +307,23 @@ class Engine:
                 **more,
             )
         )
+
+
+def _with(interaction: Interaction, achieved: Achieved, user: User) -> Interaction:
+    return replace(
+        interaction,
+        user_id=user.id,
+        identifier=user.username,
+        achieved=(*interaction.achieved, achieved),
+        # A clock that went back must not make a proof older than the question.
+        created_at=min(interaction.created_at, achieved.at),
+        pending=(),
+        enrolling=None,
+        chosen=None,
+        **QUIET,
+    )
+
+
+def _same_visit(before: Interaction, after: Interaction, user: User) -> bool:
+    """Nobody asked for another account meanwhile, and nobody else was proven."""
+    return before.fresh_user == after.fresh_user and after.user_id in (None, user.id)

@@ -7,14 +7,24 @@ has a second factor cannot be given another one by somebody who knows the passwo
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from idp.factors.base import covered, enrollable
+from idp.factors.base import covered, enrollable, expendable
 from idp.factors.binding import begun, shown
 from idp.flow.asking import Asking, Situation, in_grace
-from idp.flow.policy import Ask, Outstanding, Reached, Requirement, strongest, to_enroll
+from idp.flow.policy import (
+    Ask,
+    Outstanding,
+    Reached,
+    Requirement,
+    reachable,
+    strongest,
+    to_enroll,
+)
 from idp.flow.requirements import DEFERRABLE
 from idp.flow.steps import Asked, Choice
 from idp.model import Interaction
 from idp.ports import Users
+
+RECOVERY = "recovery"  # the source of a demand to bind something after a code
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +61,28 @@ class Enrolling:
         since = at.visit.interaction.created_at - self._rules.fresh_for
         return self._asking.outstanding(at, (Requirement((level,), "enrollment", since),))
 
+    def lost(self, at: Situation, result: Reached) -> Requirement | None:
+        """Who came this far by a recovery code, and holds nothing lasting that leads here, binds
+        something first: a code stands in for a lost factor once, not for having none."""
+        factors = self._asking.factors
+        if not any(expendable(factors[proof.factor]) for proof in result.proofs):
+            return None
+        if reachable(self._asking.policy, result.acr, lambda name: self._lasting(at, name)):
+            return None
+        demand = Requirement((result.acr,), RECOVERY)
+        return demand if self.offers(at, demand) else None
+
     def offers(self, at: Situation, demand: Requirement) -> tuple[str, ...]:
         """Factors of which binding one leads to what is demanded."""
-        asking = self._asking
+        asking, proofs = self._asking, self._asking.proofs(at)
+        lasting = demand.source == RECOVERY
+        if lasting:
+            proofs = tuple(p for p in proofs if not expendable(asking.factors[p.factor]))
         names = to_enroll(
             asking.policy,
             demand,
-            asking.proofs(at),
-            lambda name: asking.available(at, name),
+            proofs,
+            lambda name: self._lasting(at, name) if lasting else asking.available(at, name),
             lambda name: self._enrollable(at, name),
             at.now,
         )
@@ -119,6 +143,9 @@ class Enrolling:
             self._users.save(replace(at.user, enroll_by=at.now + self._rules.grace))
             return True
         return in_grace(at)
+
+    def _lasting(self, at: Situation, name: str) -> bool:
+        return self._asking.available(at, name) and not expendable(self._asking.factors[name])
 
     def _enrollable(self, at: Situation, name: str) -> bool:
         factor = self._asking.factors.get(name)

@@ -104,6 +104,10 @@ class SessionService:
         self._sessions.add(session, hashed(secret))
         return Held(session, secret)
 
+    def raised(self, session: Session, proofs: Sequence[Achieved]) -> Held | None:
+        """The session with something proven besides, under a new secret; None when it has ended."""
+        return self._raise(session.id, proofs, self._clock())
+
     def end(self, session_id: str, reason: str) -> bool:
         """End it, and every grant that was made from it, in one transaction."""
         session = self._sessions.get(session_id)
@@ -119,6 +123,17 @@ class SessionService:
 
     def end_all(self, user_id: str, reason: str) -> int:
         return sum(self.end(session.id, reason) for session in self._sessions.of(user_id))
+
+    def end_others(self, user_id: str, kept: str, reason: str) -> int:
+        """All of the user's but the one that is `kept`."""
+        others = [s.id for s in self._sessions.of(user_id) if s.id != kept]
+        return sum(self.end(session_id, reason) for session_id in others)
+
+    def of(self, user_id: str) -> list[Session]:
+        """The user's live sessions, the one used last first."""
+        now = self._clock()
+        alive = [s for s in self._sessions.of(user_id) if self.live(s, now)]
+        return sorted(alive, key=lambda session: session.last_seen_at, reverse=True)
 
     def _raise(self, session_id: str, proofs: Sequence[Achieved], now: datetime) -> Held | None:
         """The live session with these proofs added; None when it has ended."""

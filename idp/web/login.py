@@ -11,28 +11,18 @@ from werkzeug.wrappers import Response as AnyResponse
 
 from idp.endpoint import Parameters
 from idp.errors import PageError
-from idp.factors.base import N_, Field
 from idp.flow.interactions import support_code
 from idp.flow.steps import Asked
 from idp.model import AuthorizationRequest
 from idp.oidc.client import origin
 from idp.oidc.journey import Answer, ConsentPage, Journey, Outcome, Started, StepPage
+from idp.web.challenge import drawn
 from idp.web.errors import wants_json
+from idp.web.scopes import words
 from idp.web.security import Csrf, send_to
 from idp.web.theme import Theme, factor_template, page
 from idp.web.visitor import Visitor, parameters
 
-SCOPE_TEXTS = {
-    "openid": (N_("Know who you are"), N_("A stable identifier of your account.")),
-    "profile": (N_("See your profile"), N_("Your name, picture, language and the like.")),
-    "email": (N_("See your email address"), N_("And whether it was verified.")),
-    "phone": (N_("See your phone number"), N_("And whether it was verified.")),
-    "address": (N_("See your postal address"), None),
-    "offline_access": (
-        N_("Keep this access while you are away"),
-        N_("Until you withdraw it here."),
-    ),
-}
 CONTROLS = frozenset(
     {
         "csrf",
@@ -183,45 +173,20 @@ class Login:
 
     def _step_context(self, asked: Asked) -> dict[str, Any]:
         interaction = asked.stored.interaction
-        form = asked.challenge.form
-        typed = {"username": asked.username or ""}
-        named = {field.name for field in form.fields}
-        return {
-            "action": f"{self._issuer}/interaction/{interaction.id}",
-            "csrf": self._csrf.token(
-                f"interaction {interaction.id}", self._visitor.binding() or ""
-            ),
-            "factor": asked.factor,
-            "title": _(form.title),
-            "text": _(form.text) if form.text else None,
-            "submit": _(form.submit),
-            "fields": [
-                {
-                    "name": field.name,
-                    "label": _(field.label),
-                    "type": field.type,
-                    "autocomplete": _autocomplete(field, asked),
-                    "inputmode": field.inputmode,
-                    "maxlength": field.maxlength,
-                    "value": typed.get(field.name, ""),
-                    "readonly": False,
-                    "required": field.required,
-                    "autofocus": False,
-                    "hint": _(field.hint) if field.hint else None,
-                }
-                for field in form.fields
-            ],
-            "error": _(asked.error) if asked.error else None,
-            "retry_after": int(asked.retry_after.total_seconds()) if asked.retry_after else None,
-            "username": None if "username" in named else asked.username,
-            "choices": [{"factor": c.factor, "label": _(c.label)} for c in asked.choices],
-            "beside": [
-                {"factor": b.factor, "public": dict(b.challenge.public)} for b in asked.beside
-            ],
-            "resendable": asked.resendable,
-            "enrolling": asked.enrolling,
-            "deferrable": asked.deferrable,
-        }
+        return drawn(
+            asked.factor,
+            asked.challenge.form,
+            action=f"{self._issuer}/interaction/{interaction.id}",
+            csrf=self._csrf.token(f"interaction {interaction.id}", self._visitor.binding() or ""),
+            username=asked.username,
+            error=asked.error,
+            retry_after=asked.retry_after,
+            choices=asked.choices,
+            beside=asked.beside,
+            resendable=asked.resendable,
+            enrolling=asked.enrolling,
+            deferrable=asked.deferrable,
+        )
 
     def _consent(self, found: ConsentPage) -> AnyResponse:
         interaction = found.interaction
@@ -265,13 +230,6 @@ class Login:
         return redirect(_with_query(answer), 303)
 
 
-def _autocomplete(field: Field, asked: Asked) -> str:
-    """The browser lists passkeys with the names that it knows (WebAuthn section 5.1.7)."""
-    if field.autocomplete == "username" and asked.beside:
-        return "username webauthn"
-    return field.autocomplete
-
-
 def _with_query(answer: Answer) -> str:
     """The redirect URI's own query stays (RFC 6749 section 3.1.2)."""
     joiner = "&" if "?" in answer.redirect_uri else "?"
@@ -279,11 +237,11 @@ def _with_query(answer: Answer) -> str:
 
 
 def _scope(scope: str, new: tuple[str, ...]) -> Mapping[str, Any]:
-    title, detail = SCOPE_TEXTS.get(scope, (scope, None))
+    said = words(scope)
     return {
-        "name": scope,
-        "title": _(title),
-        "detail": _(detail) if detail else None,
+        "name": said.name,
+        "title": said.title,
+        "detail": said.detail,
         "already": scope not in new,
     }
 

@@ -8,14 +8,15 @@ from flask_limiter import Limiter
 from werkzeug.wrappers import Response
 
 from idp import events
-from idp.oidc.consent import ConsentService
 from idp.oidc.journey import Journey
 from idp.oidc.logout import Logout
-from idp.ports import Clients, Clock, Users
+from idp.ports import Clock, Users
 from idp.sessions.service import SessionService
 from idp.settings import Settings
 from idp.web import dev as dev_pages
 from idp.web import errors, home, login, logout, security, theme
+from idp.web.account import pages as account
+from idp.web.account.pages import AccountServices
 from idp.web.cookies import Cookies
 from idp.web.machine import Observe
 from idp.web.visitor import Visitor
@@ -26,14 +27,13 @@ class PageServices:
     journey: Journey
     logout: Logout
     sessions: SessionService
-    consents: ConsentService
     users: Users
-    clients: Clients
     csrf_key: bytes
     bus: events.Bus
     clock: Clock
     observe: Observe
     limits_storage: str
+    account: AccountServices
     dev: dev_pages.DevTools | None = None
 
 
@@ -71,17 +71,15 @@ def create_pages(settings: Settings, services: PageServices) -> Flask:
             services.logout, visitor, services.sessions, csrf, looks, settings.issuer
         ),
     )
-    home.install(
+    home.install(app, home.Home(visitor, services.users, looks, settings.issuer))
+    account.install(
         app,
-        home.Home(
-            visitor,
-            services.users,
-            services.clients,
-            services.consents,
-            csrf,
-            looks,
-            settings.issuer,
-        ),
+        services.account,
+        visitor,
+        csrf,
+        looks,
+        settings.issuer,
+        limiter.limit(settings.web.sign_in_rate),
     )
     if services.dev is not None:
         dev_pages.install(app, looks, services.dev)

@@ -91,6 +91,10 @@ class Csrf:
         message = f"{purpose}\0{cookie}".encode("utf-8", "replace")
         return hmac.new(self._key, message, hashlib.sha256).hexdigest()
 
+    def matches(self, purpose: str, cookie: str, given: str) -> bool:
+        expected = self.token(purpose, cookie)
+        return hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+
     def check(self, purpose: str, cookie: str | None) -> None:
         """Raises PageError unless this form came from our own page in this very browser."""
         site = request.headers.get("Sec-Fetch-Site")
@@ -98,9 +102,7 @@ class Csrf:
         foreign = (site is not None and site not in {"same-origin", "none"}) or (
             source is not None and source != self._origin
         )
-        given = request.form.get("csrf", "")
-        expected = self.token(purpose, cookie or "")
-        matches = hmac.compare_digest(given.encode("utf-8", "replace"), expected.encode())
+        matches = self.matches(purpose, cookie or "", request.form.get("csrf", ""))
         if foreign or cookie is None or not matches:
             raise PageError(
                 "csrf",

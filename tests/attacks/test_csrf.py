@@ -8,15 +8,33 @@ from urllib.parse import urlsplit
 import pytest
 from flask import Flask
 
+from tests.attacks.test_account import FORMS
 from tests.house import Browser, House, Request, answer_of
 from tests.rfc.tools import refusal
 
 PAGES = {
-    "/": {"GET", "POST"},
+    "/": {"GET"},
     "/authorize": {"GET", "POST"},
     "/interaction/<interaction_id>": {"GET", "POST"},
     "/logout": {"GET", "POST"},
     "/static/<path:path>": {"GET"},
+    "/account": {"GET"},
+    "/account/return": {"GET"},
+    "/account/profile": {"GET", "POST"},
+    "/account/password": {"GET", "POST"},
+    "/account/authenticators": {"GET"},
+    "/account/authenticators/add/<factor>": {"GET", "POST"},
+    "/account/authenticators/<authenticator_id>": {"GET", "POST"},
+    "/account/authenticators/<authenticator_id>/remove": {"GET", "POST"},
+    "/account/recovery-codes": {"GET", "POST"},
+    "/account/recovery-codes/download": {"POST"},
+    "/account/second-factor": {"GET", "POST"},
+    "/account/contact": {"GET"},
+    "/account/contact/phone": {"GET", "POST"},
+    "/account/contact/mail": {"GET", "POST"},
+    "/account/applications": {"GET", "POST"},
+    "/account/sessions": {"GET", "POST"},
+    "/account/history": {"GET"},
 }
 MACHINES = {
     "/token": {"POST"},
@@ -85,8 +103,8 @@ def withdraw(house: House) -> Target:
     browser = _signed_in(house)
     browser.authorize(Request(client_id="web-post", more={"prompt": "consent"}))
     browser.submit(decision="allow")
-    browser.get("/")
-    return browser, "/", {**browser.fields(), "withdraw": "web-post"}
+    browser.get("/account/applications")
+    return browser, "/account/applications", {**browser.fields(), "withdraw": "web-post"}
 
 
 TARGETS: dict[str, tuple[str, Callable[[House], Target]]] = {
@@ -95,14 +113,15 @@ TARGETS: dict[str, tuple[str, Callable[[House], Target]]] = {
     "cancel": ("/interaction/<interaction_id>", lambda house: interaction(house, cancel="1")),
     "restart": ("/interaction/<interaction_id>", lambda house: interaction(house, restart="1")),
     "logout": ("/logout", logout),
-    "withdraw": ("/", withdraw),
+    "withdraw": ("/account/applications", withdraw),
 }
 CROSS_SITE_BY_DESIGN = {"/authorize"}  # OIDC Core 3.1.2.1: it becomes a GET, which asks first
 
 
 def test_the_matrix_names_every_route_that_takes_a_post(house: House) -> None:
     posts = {path for path, methods in declared(house).items() if "POST" in methods}
-    assert posts == {path for path, _ in TARGETS.values()} | CROSS_SITE_BY_DESIGN
+    matrix = {path for path, _ in TARGETS.values()} | {path for path, _ in FORMS}
+    assert posts == matrix | CROSS_SITE_BY_DESIGN
 
 
 def state(house: House, browser: Browser) -> Any:
@@ -147,7 +166,10 @@ def test_hd_04_forged_posts(house: House, target: str, forgery: str) -> None:
     headers = how.get("headers", {})
     answer = visitor.post(path, headers=headers, base_url=house.issuer, **options)
     assert answer.status_code in {303, 403}
-    if answer.status_code == 303:  # /logout of unknown form is a relying party's request
+    if answer.status_code == 303 and target == "withdraw":  # of nobody: first sign in
+        assert not how.get("cookies", True)
+        assert answer.headers["Location"].startswith(f"{house.issuer}/authorize")
+    elif answer.status_code == 303:  # /logout of unknown form is a relying party's request
         assert target == "logout"
         assert answer.headers["Location"].startswith(f"{house.issuer}/logout")
     assert state(house, browser) == before
@@ -177,8 +199,9 @@ def test_hd_04_a_token_of_the_same_browser_for_something_else(house: House) -> N
     forms["logout"] = ("/logout", {**browser.fields(), "logout": "yes"})
     browser.authorize(Request(client_id="web-post", more={"prompt": "consent"}))
     browser.submit(decision="allow")
-    browser.get("/")
-    forms["home"] = ("/", {**browser.fields(), "withdraw": "web-post"})
+    place = "/account/applications"
+    browser.get(place)
+    forms["account"] = (place, {**browser.fields(), "withdraw": "web-post"})
     before = state(house, browser)
     for name, (path, data) in forms.items():
         for other, (_, foreign) in forms.items():

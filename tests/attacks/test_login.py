@@ -112,6 +112,7 @@ def seen(response: TestResponse, username: str) -> tuple[int, list[tuple[str, st
         r"[0-9a-f]{64}",
         r"[0-9a-f]{32}",
         r"\b[A-Z2-7]{4}-[A-Z2-7]{4}\b",
+        r"challenge&#34;: &#34;[A-Za-z0-9_-]{43,}",
     ):
         text = re.sub(pattern, "*", text)
         headers = [(n, re.sub(pattern, "*", v)) for n, v in headers]

@@ -34,6 +34,12 @@ CHROMIUM = (
 )
 PATIENCE = 10_000  # milliseconds
 PASSWORD = "correct horse battery staple"
+CONFIG = """
+[acr.aal1]
+any_of = [["password"]]
+[acr.aal2]
+any_of = [["password", ["totp", "recovery_code"]]]
+"""
 
 
 @dataclass
@@ -79,6 +85,8 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://localhost:{port}"
+    config = folder / "idp.toml"
+    config.write_text(CONFIG)
     with (
         provider(
             folder,
@@ -87,10 +95,13 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             "--state",
             str(folder / "state"),
             environment={"IDP_WEB__SIGN_IN_RATE": "100000/minute"},
+            config=config,
         ) as started,
         demo.running_relying_party(dict(started.described), port) as relying_party,
     ):
-        settings = configuration.read(issuer=started.issuer, dev=True, state_dir=folder / "state")
+        settings = configuration.read(
+            config, issuer=started.issuer, dev=True, state_dir=folder / "state"
+        )
         core = create_core(settings)
         yield Running(started, relying_party, core)
         core.close()

@@ -21,11 +21,11 @@ def start(page: Page, running: Running) -> None:
 def give_password(page: Page, person: Person, password: str | None = None) -> None:
     page.get_by_label("Username").fill(person.username)
     page.get_by_label("Password", exact=True).fill(password or person.password)
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def give_code(page: Page, code: str) -> None:
-    page.get_by_label("Code").fill(code)
+    page.get_by_role("textbox", name="Code").fill(code)
     page.get_by_role("button", name="Continue").click()
 
 
@@ -40,3 +40,14 @@ def at_relying_party(page: Page, running: Running, greeting: str = "Hello, ") ->
     expect(page.get_by_role("heading", level=1)).to_contain_text(greeting)
     page.wait_for_load_state()
     assert page.url.startswith(f"{running.relying_party}/")
+
+
+def open_account(page: Page, running: Running, person: Person, path: str = "") -> None:
+    """A page of the account, whatever has to be proven on the way."""
+    page.goto(f"{running.provider.issuer}/account{path}")
+    if page.get_by_label("Username").count():
+        give_password(page, person)
+    if page.get_by_role("heading", name="Enter your code").count():
+        give_code(page, person.code())
+    page.wait_for_url(f"**/account{path}")
+    page.wait_for_load_state()

@@ -77,7 +77,7 @@ def test_an_empty_form_is_not_sent(page: Page, running: Running) -> None:
     steps.start(page, running)
     before = page.url
 
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()
 
     expect(page.get_by_label("Username")).to_be_focused()
     assert page.url == before

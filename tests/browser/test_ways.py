@@ -209,8 +209,9 @@ def test_consent_is_asked_once_and_can_be_denied_and_withdrawn(
     page.goto(asking)
     page.wait_for_url("**/callback?code=**")
 
-    page.goto(running.provider.issuer)
-    page.get_by_role("button", name="Withdraw access").click()
+    page.goto(f"{running.provider.issuer}/account/applications")
+    page.get_by_role("button", name="Withdraw access Partner application").click()
+    expect(page.get_by_role("status")).to_contain_text("Partner application has no access")
     expect(page.get_by_text("None yet.")).to_be_visible()
     page.goto(asking)
     steps.at(page, "Allow Partner application to use your account?")

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import select
 
-from idp.errors import NotFound
+from idp.errors import Conflict, NotFound
 from idp.storage import tables
 from idp.storage.authenticators import SqlAuthenticators
 from idp.storage.database import Database
@@ -76,3 +76,11 @@ def test_a_secret_does_not_open_in_another_row(
 def _stored(database: Database) -> bytes:
     with database.read() as connection:
         return bytes(connection.scalars(select(tables.authenticator.c.secret)).one())
+
+
+def test_one_id_is_there_once_whosever_it_is(authenticators: SqlAuthenticators) -> None:
+    authenticators.add(AUTHENTICATOR)
+    with pytest.raises(Conflict):
+        authenticators.add(replace(AUTHENTICATOR, user_id=USER.id))
+    assert authenticators.of(PLAIN_USER.id) == [AUTHENTICATOR]
+    assert authenticators.of(USER.id) == []

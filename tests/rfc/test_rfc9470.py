@@ -1,19 +1,23 @@
 """RFC 9470: asking for a stronger or fresher sign-in, and saying when it cannot be had."""
 
+from collections.abc import Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from idp.factors.totp import Totp
-from tests.house import Browser, House, Request, answer_of
+from tests.house import Browser, House, Request, answer_of, build
 from tests.rfc.tools import claims_of, refusal
 
 
 @pytest.fixture
-def no_enrollment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody can bind an authenticator app by themselves."""
-    monkeypatch.setattr(Totp, "enrollable", False, raising=False)
+def strict(tmp_path: Path) -> Iterator[House]:
+    """Where aal2 takes what nobody can bind by themselves."""
+    acr = {"aal1": {"any_of": [["password"]]}, "aal2": {"any_of": [["password", "recovery_code"]]}}
+    built = build(tmp_path, acr=acr)
+    yield built
+    built.app.close()
 
 
 def id_token(house: House, browser: Browser, username: str, **more: Any) -> dict[str, Any]:
@@ -53,21 +57,19 @@ def test_4_an_old_proof_counts_no_more(house: House) -> None:
     assert int(house.clock().timestamp()) - found["auth_time"] <= 600
 
 
-@pytest.mark.usefixtures("no_enrollment")
-def test_5_unmet_when_the_person_cannot_reach_it(house: House) -> None:
-    browser = house.browser()
+def test_5_unmet_when_the_person_cannot_reach_it(strict: House) -> None:
+    browser = strict.browser()
     request = Request(more={"acr_values": "aal2"})
     browser.authorize(request)
-    answer = answer_of(browser.submit(username="ben", password=house.users["ben"]["password"]))
+    answer = answer_of(browser.submit(username="ben", password=strict.users["ben"]["password"]))
     assert answer["error"] == "unmet_authentication_requirements"
     assert answer["state"] == request.state
 
 
-@pytest.mark.usefixtures("no_enrollment")
-def test_5_a_signed_in_person_who_cannot_reach_it(house: House) -> None:
-    browser = house.browser()
+def test_5_a_signed_in_person_who_cannot_reach_it(strict: House) -> None:
+    browser = strict.browser()
     browser.sign_in(Request(), "ben")
-    answer = refusal(house, Request(more={"acr_values": "aal2"}), browser)
+    answer = refusal(strict, Request(more={"acr_values": "aal2"}), browser)
     assert answer["error"] == "unmet_authentication_requirements"
 
 

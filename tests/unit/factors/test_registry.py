@@ -72,3 +72,35 @@ def test_a_name_that_is_not_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     offer(monkeypatch, password=f"{__name__}:Fake")
     with pytest.raises(ConfigError, match="'password' gives a factor that calls itself 'fake'"):
         load(["password"], {})
+
+
+class Leaning(Fake):
+    """Works with what `fake` binds."""
+
+    name = "leaning"
+    uses = "fake"
+
+
+class Placed(Fake):
+    """Cannot serve every issuer."""
+
+    def check(self, issuer: str) -> None:
+        if "elsewhere" in issuer:
+            raise ValueError("not at this issuer")
+
+
+def test_one_that_works_with_anothers_authenticators_has_its_settings(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    offer(monkeypatch, leaning=f"{__name__}:Leaning")
+    factor: Any = load(["leaning"], {"fake": {"a": 1}})["leaning"]
+    assert factor.settings == {"a": 1}
+    with pytest.raises(ConfigError, match=r"write \[factors.fake\]"):
+        load(["leaning"], {"leaning": {"a": 2}})
+
+
+def test_one_that_does_not_suit_the_issuer(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer(monkeypatch, fake=f"{__name__}:Placed")
+    assert load(["fake"], {}, "https://here.example")
+    with pytest.raises(ConfigError, match="'fake' cannot be used: not at this issuer"):
+        load(["fake"], {}, "https://elsewhere.example")

@@ -125,8 +125,10 @@ def test_prompt_and_max_age_date_every_requirement(
 def test_the_default_policy() -> None:
     built = policy()
     assert list(built.acrs) == ["aal1", "aal2"]
-    assert built.acrs["aal1"].recipes == ((("password",),),)
-    assert built.acrs["aal2"].recipes == ((("password",), ("totp",)),)
+    passkey = (("passkey",),)
+    second = ("totp", "webauthn", "sms", "recovery_code")
+    assert built.acrs["aal1"].recipes == ((("password",),), passkey)
+    assert built.acrs["aal2"].recipes == ((("password",), second), passkey)
     assert built.acrs["aal2"].max_age == timedelta(hours=12)
     assert built.default_acr == "aal1"
 

@@ -63,7 +63,7 @@ function send(box, credential) {
 function say(box, words) {
   const note = box.querySelector('[role=alert]');
   note.hidden = !words;
-  note.firstElementChild.textContent = words ?? '';
+  note.querySelector('p').textContent = words ?? '';
 }
 
 function reason(box, error) {
@@ -104,6 +104,7 @@ async function offer(box) {
 
 for (const box of document.querySelectorAll('[data-webauthn]')) {
   const button = box.querySelector('button');
+  box.querySelector('.scriptless')?.remove();
   if (!credentials) {
     if (!box.dataset.apart) say(box, box.dataset.unsupported);
     continue;

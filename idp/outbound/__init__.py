@@ -12,7 +12,6 @@ The operator's allow list opens what is otherwise forbidden. An entry is
 """
 
 import http.client
-import io
 import ipaddress
 import json
 import queue
@@ -21,22 +20,22 @@ import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 from urllib.parse import urlsplit
 
 from urllib3 import exceptions
-from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connection import HTTPConnection
 from urllib3.response import BaseHTTPResponse
+
+from idp.outbound.wire import Budget, Clock, Connection, OutboundError, TlsConnection
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
-Clock = Callable[[], float]
 
 # Listed here, since what `ipaddress` calls private differs between patch releases of Python.
 FORBIDDEN_V4: Final = tuple(
@@ -61,16 +60,13 @@ ALLOWED: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^][:/@\s]+)(?::(\d{1,5}))?", 
 JSON_TYPE: Final = re.compile(r"application/(json|[a-z0-9!#$&^_.+-]+\+json)")
 MAX_AGE: Final = re.compile(r"""(?:^|[\s,])max-age="?(\d+)"?(?=[\s,]|$)""", re.ASCII | re.I)
 NO_STORE: Final = re.compile(r"(?:^|[\s,])no-store(?=[\s,]|$)", re.I)
+JSON: Final = "application/json"
+BASE_HEADERS: Final = {
+    "Accept-Encoding": "identity",
+    "Connection": "close",
+    "User-Agent": "idp",
+}
 AGE_CEILING: Final = 2**31  # RFC 9111, 1.2.2: what to read a larger number as
-HEADER_BYTES: Final = 65536
-
-
-class OutboundError(Exception):
-    """A request was refused or failed; `reason` is short and holds no text from the far side."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,29 @@ class Outbound:
 
     def get_json(self, url: str) -> FetchedJson:
         """GET a JSON document, or raise OutboundError."""
-        budget = _Budget(self._clock, self._timeout, self._limit)
+        headers = {"Accept": "application/json, application/*+json"}
+        with self._opened(url) as (connection, target):
+            fetched = self._exchange(connection, target, headers)
+        return FetchedJson(**vars(fetched), json=_parse_json(fetched.body))
+
+    def post_json(self, url: str, document: object, headers: Mapping[str, str]) -> int:
+        """POST a JSON document; the status, 2xx. Raises OutboundError for any other, and for an
+        answer that does not come in time. What the answer says is not read."""
+        body = json.dumps(document).encode()
+        with self._opened(url) as (connection, target):
+            sent = {**BASE_HEADERS, **headers, "Host": target.authority, "Content-Type": JSON}
+            connection.request("POST", target.path, body, headers=sent, preload_content=False)
+            with closing(connection.getresponse()) as response:
+                status: int = response.status
+        if not 200 <= status < 300:
+            raise OutboundError(f"status {status}")
+        return status
+
+    @contextmanager
+    def _opened(self, url: str) -> Iterator[tuple[HTTPConnection, "_Target"]]:
+        """A connection to a checked address, under one budget; what goes wrong with it is an
+        OutboundError."""
+        budget = Budget(self._clock, self._timeout, self._limit)
         target = _Target.parse(url)
         named = not self._names.isdisjoint({(target.host, None), (target.host, target.port)})
         if not (target.tls or named):
@@ -132,16 +150,15 @@ class Outbound:
             self._check(addresses)
         try:
             with closing(self._connect(target, addresses, budget)) as connection:
-                fetched = self._exchange(connection, target)
+                yield connection, target
         except (TimeoutError, exceptions.TimeoutError):
             budget.overrun()
         except ssl.SSLCertVerificationError as error:
             raise OutboundError(f"certificate refused: {error.verify_message}") from error
         except (OSError, http.client.HTTPException, exceptions.HTTPError) as error:
             raise OutboundError(f"connection failed: {type(error).__name__}") from error
-        return FetchedJson(**vars(fetched), json=_parse_json(fetched.body))
 
-    def _look_up(self, target: "_Target", budget: "_Budget") -> list[Address]:
+    def _look_up(self, target: "_Target", budget: Budget) -> list[Address]:
         """Ask the resolver, once. In a thread, since the system's own has no time limit."""
         answers: queue.SimpleQueue[list[str]] = queue.SimpleQueue()
 
@@ -166,7 +183,7 @@ class Outbound:
                 raise OutboundError(f"the host resolves to a forbidden address, {address}")
 
     def _connect(
-        self, target: "_Target", addresses: list[Address], budget: "_Budget"
+        self, target: "_Target", addresses: list[Address], budget: Budget
     ) -> HTTPConnection:
         """Connect to the first address that answers; each gets its share of the time left."""
         for index, address in enumerate(addresses):
@@ -181,22 +198,18 @@ class Outbound:
                 return connection
         raise OutboundError("no connection")
 
-    def _connection(self, target: "_Target", address: str) -> "_Connection":
+    def _connection(self, target: "_Target", address: str) -> Connection:
         if not target.tls:
-            return _Connection(address, target.port)
+            return Connection(address, target.port)
         # No assert_hostname: urllib3 would switch off OpenSSL's own check of server_hostname.
-        return _TlsConnection(
+        return TlsConnection(
             address, target.port, server_hostname=target.host, ssl_context=self._tls
         )
 
-    def _exchange(self, connection: HTTPConnection, target: "_Target") -> Fetched:
-        headers = {
-            "Host": target.authority,
-            "Accept": "application/json, application/*+json",
-            "Accept-Encoding": "identity",
-            "Connection": "close",
-            "User-Agent": "idp",
-        }
+    def _exchange(
+        self, connection: HTTPConnection, target: "_Target", accept: Mapping[str, str]
+    ) -> Fetched:
+        headers = {**BASE_HEADERS, **accept, "Host": target.authority}
         connection.request("GET", target.path, headers=headers, preload_content=False)
         with closing(connection.getresponse()) as response:
             content_type = _accept(response)
@@ -317,79 +330,3 @@ def _parse_json(body: bytes) -> object:
     except (ValueError, RecursionError):
         raise OutboundError("the answer is not JSON") from None
     return parsed
-
-
-class _Budget:
-    """What one request may still use of time and of the wire."""
-
-    def __init__(self, clock: Clock, timeout: timedelta, limit: int) -> None:
-        self._clock = clock
-        self._seconds = timeout.total_seconds()
-        self._end = clock() + self._seconds
-        # http.client and urllib3 read heads, chunk sizes and trailers outside the body's limit.
-        self._bytes = HEADER_BYTES + 2 * limit
-
-    def left(self) -> float:
-        """Seconds left, more than zero, or OutboundError."""
-        left = self._end - self._clock()
-        if left <= 0:
-            self.overrun()
-        return left
-
-    def overrun(self) -> NoReturn:
-        raise OutboundError(f"took longer than {self._seconds:g} s")
-
-    def spend(self, count: int) -> None:
-        self._bytes -= count
-        if self._bytes < 0:
-            raise OutboundError("the answer's head and framing are too large")
-
-
-class _Metered(io.RawIOBase):
-    """The socket as a file: each read waits for no longer than the whole request may.
-
-    A socket timeout alone begins anew with every byte, so one byte at a time would last for ever.
-    """
-
-    def __init__(self, sock: socket.socket, file: io.RawIOBase, budget: _Budget) -> None:
-        self._sock = sock
-        self._file = file
-        self._budget = budget
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int | None:
-        self._sock.settimeout(self._budget.left())
-        count: int | None = self._file.readinto(buffer)
-        self._budget.spend(count or 0)
-        return count
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
-class _Response(http.client.HTTPResponse):
-    def __init__(self, sock: socket.socket, *args: Any, budget: _Budget, **kwargs: Any) -> None:
-        super().__init__(sock, *args, **kwargs)
-        self.fp = io.BufferedReader(_Metered(sock, self.fp.detach(), budget))
-
-
-class _Connection(HTTPConnection):
-    """A connection under a budget."""
-
-    budget: _Budget
-
-    def _new_conn(self) -> socket.socket:
-        sock = super()._new_conn()
-        sock.settimeout(self.budget.left())  # for the TLS handshake and for sending
-        return sock
-
-    def getresponse(self) -> Any:
-        self.response_class = partial(_Response, budget=self.budget)  # type: ignore[assignment]
-        return super().getresponse()
-
-
-class _TlsConnection(_Connection, HTTPSConnection):
-    """The same over TLS."""

@@ -1,0 +1,171 @@
+"""Budgets of text messages, spent before anything is sent (OWASP ASVS 5.0 2.4.1, 6.6.1)."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from idp import events
+from idp.errors import NotSent
+from idp.flow.limits import SmsLimits, destination
+from idp.model import Message, User
+from idp.settings import SmsSettings
+from idp.storage import schema
+from idp.storage.database import Database
+from idp.storage.quotas import SqlQuotas
+from tests.house import START, TestClock
+
+USER = User("u1", "cho", START, START)
+SETTINGS = SmsSettings(regions=("DE", "US"), per_prefix=10**6, per_address=10**6)
+MINUTE = timedelta(minutes=1)
+
+
+def number(n: int) -> str:
+    return f"+4915123{n:06}"
+
+
+def text(to: str) -> Message:
+    return Message("sms", to, "hello")
+
+
+class Desk:
+    def __init__(self, database: Database, settings: SmsSettings, *, dev: bool = False) -> None:
+        self.clock = TestClock()
+        self.seen: list[events.Event] = []
+        bus = events.Bus((self.seen.append,))
+        self.limits = SmsLimits(SqlQuotas(database), settings, bus, self.clock, dev=dev)
+
+    def send(self, to: str, user: User | None = USER, address: str = "192.0.2.1") -> str:
+        return self.limits.admit(text(to), user, address)
+
+    def refused(self, to: str, user: User | None = USER, address: str = "192.0.2.1") -> NotSent:
+        with pytest.raises(NotSent) as refusal:
+            self.send(to, user, address)
+        return refusal.value
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(f"sqlite:///{tmp_path}/idp.db")
+    schema.upgrade(opened)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def desk(database: Database) -> Desk:
+    return Desk(database, SETTINGS)
+
+
+def test_the_wait_grows_with_each_message_of_the_day(desk: Desk) -> None:
+    for wait in (1, 2, 5, 5):
+        desk.send(number(1))
+        refusal = desk.refused(number(1))
+        assert refusal.retry_at == desk.clock() + wait * MINUTE
+        desk.clock.advance(wait * MINUTE)
+
+
+def test_a_restart_refills_nothing(desk: Desk, database: Database) -> None:
+    desk.send(number(1))
+    assert Desk(database, SETTINGS).refused(number(1)).reason == "sent a moment ago"
+
+
+def test_one_number_gets_five_in_a_day(desk: Desk) -> None:
+    for n in range(5):
+        desk.send(number(1), replace(USER, id=f"u{n}"))
+    assert desk.refused(number(1), replace(USER, id="u9")).reason == "the budget of number is spent"
+    desk.clock.advance(timedelta(days=1))
+    desk.send(number(1), replace(USER, id="u9"))
+
+
+def test_one_person_gets_to_three_numbers(desk: Desk) -> None:
+    for n in range(3):
+        desk.send(number(n))
+    assert desk.refused(number(3)).reason == "too many numbers of one user"
+    desk.clock.advance(MINUTE)
+    desk.send(number(0))
+
+
+@pytest.mark.parametrize(
+    ("settings", "reason"),
+    [
+        ({"per_prefix": 4}, "the budget of prefix is spent"),
+        ({"per_address": 4}, "the budget of address is spent"),
+        ({"per_day": 4}, "the budget of all is spent"),
+    ],
+)
+def test_budgets_over_many_people(
+    database: Database, settings: dict[str, int], reason: str
+) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update=settings))
+    for n in range(4):
+        desk.send(number(n), replace(USER, id=f"u{n}"))
+    assert desk.refused(number(5), replace(USER, id="u5")).reason == reason
+
+
+def test_another_block_of_numbers_and_another_address_have_their_own(database: Database) -> None:
+    most = SETTINGS.model_copy(update={"per_prefix": 1, "per_address": 1})
+    desk = Desk(database, most)
+    desk.send(number(1), USER, "192.0.2.1")
+    desk.send(number(1001), replace(USER, id="u2"), "192.0.2.2")
+
+
+@pytest.mark.parametrize(
+    ("to", "reason"),
+    [
+        ("+33612345678", "region FR is not allowed"),
+        ("+882131234567", "region 001 is not allowed"),
+        ("+499001654321", "a number of the type premium_rate"),
+        ("+491801234567", "a number of the type shared_cost"),
+        ("nonsense", "not a number"),
+    ],
+)
+def test_where_nothing_may_go(desk: Desk, to: str, reason: str) -> None:
+    refusal = desk.refused(to)
+    assert refusal.reason == reason
+    assert refusal.retry_at is None
+
+
+def test_without_regions_nothing_goes_anywhere(database: Database) -> None:
+    assert "not allowed" in Desk(database, SmsSettings()).refused(number(1)).reason
+
+
+def test_in_development_an_empty_list_is_all_regions(database: Database) -> None:
+    assert Desk(database, SmsSettings(), dev=True).send("+33612345678") == "FR"
+
+
+def test_a_region_that_answers_too_seldom_is_alarmed_about_then_closed(database: Database) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update={"judge_after": 4}))
+    sent = 0
+    for n in range(4):
+        desk.send(number(n), replace(USER, id=f"u{n}"))
+        desk.limits.verified("DE")
+    for n in range(4, 40):
+        try:
+            desk.send(number(n), replace(USER, id=f"u{n}"))
+        except NotSent:
+            continue
+        sent = n + 1
+    assert sent == 20  # five for each of the four that came back
+    alarms = [e for e in desk.seen if isinstance(e, events.SmsAlarm)]
+    assert [(a.region, a.sent, a.verified, a.stopped) for a in alarms] == [
+        ("DE", 9, 4, False),
+        ("DE", 21, 4, True),
+    ]
+    desk.send("+12015550123", replace(USER, id="elsewhere"))
+    desk.clock.advance(timedelta(days=1))
+    desk.send(number(41), replace(USER, id="tomorrow"))
+
+
+def test_what_is_refused_is_an_event_without_the_number(desk: Desk) -> None:
+    desk.refused("+33612345678")
+    (event,) = desk.seen
+    assert isinstance(event, events.MessageRefused)
+    assert (event.region, event.user_id) == ("FR", "u1")
+    assert "33612345678" not in repr(event)
+
+
+def test_budgets_are_kept_without_the_number() -> None:
+    assert "15123" not in destination(number(1)).key
