@@ -35,7 +35,9 @@ class Browser:
         self._http = requests.Session()
         self._http.headers["Accept"] = "application/json"
 
-    def visit(self, url: str, *, by: str | Sequence[str] = (), answers: Answers | None = None) -> str:
+    def visit(
+        self, url: str, *, by: str | Sequence[str] = (), answers: Answers | None = None
+    ) -> str:
         """Go there, answer every page, and return where the provider sends the browser in the end:
         the relying party's callback with its parameters. Raises NotSignedIn.
 

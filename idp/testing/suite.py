@@ -260,7 +260,7 @@ class FactorSuite:
             self.now,
             email=f"person{number}@example.com",
             email_verified=True,
-            phone=f"+4915100000{number:02}",
+            phone=f"+49151230000{number:02}",
             phone_verified=True,
         )
         return Context(self.now, self.issuer, user, (), Once(), self.peer)

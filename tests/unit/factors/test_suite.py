@@ -13,6 +13,7 @@ from idp.factors.client_certificate import ClientCertificate
 from idp.factors.passkey import Passkey
 from idp.factors.password import Password
 from idp.factors.recovery_code import RecoveryCode
+from idp.factors.sms import Sms
 from idp.factors.totp import Totp
 from idp.factors.webauthn import WebAuthn
 from idp.model import Authenticator
@@ -78,3 +79,14 @@ def certificates(settings: Mapping[str, Any]) -> ClientCertificate:
 TestClientCertificate = factor_suite(
     certificates, answers=({}, {}), peer=PEOPLE.issue("Ana Example").der
 )
+
+
+def texted(ctx: Context, asked: Challenge) -> Answer:
+    """The number first, then the code that went to it."""
+    assert ctx.user is not None
+    if asked.send is None:
+        return {"number": ctx.user.phone or ""}
+    return {"code": asked.send.values["code"]}
+
+
+TestSms = factor_suite(Sms, answers=texted)
