@@ -1,5 +1,5 @@
-"""A hundred people at once, with password and TOTP: does everybody get in, and how fast, beside what
-the machine's cores can hash in the same minute?
+"""A hundred people at once, with password and TOTP: does everybody get in, and how fast, beside
+what the machine's cores can hash in the same minute?
 
 The clients share the cores with the server, so theirs is kept small (raw sockets) and counted: the
 rate is that of the wall clock, and beside it that of the time which the clients left.
