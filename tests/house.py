@@ -249,4 +249,6 @@ def build(folder: Path, **overrides: Any) -> House:
     client_admin = ClientAdmin(app.stores.clients, app.bus, clock, acrs)
     users = {user["username"]: user for user in seeds.people(user_admin, app.authenticators)}
     clients = {c["client_id"]: c for c in seeds.clients(client_admin, RELYING_PARTY)}
+    app.later.settle()
+    outbox.clear()  # of what people were told while they were seeded
     return House(app, clock, outbox, users, clients, user_admin, client_admin, settings.issuer)

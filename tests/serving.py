@@ -26,7 +26,7 @@ import requests
 from prometheus_client.mmap_dict import MmapedDict
 
 from idp import settings as configuration
-from idp.app import Core, create_core, system_clock
+from idp.core import Core, create_core, system_clock
 from idp.dev import seeds
 from idp.operate.clients import ClientAdmin
 from idp.operate.users import UserAdmin

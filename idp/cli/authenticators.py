@@ -12,7 +12,7 @@ from idp.cli.db import ACTOR
 from idp.cli.output import interactive, say
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.model import User
 
 LONGEST = 4096  # characters read from standard input; the factor's own limit is below

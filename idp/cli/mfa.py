@@ -13,7 +13,7 @@ from idp.cli.db import ACTOR, opened
 from idp.cli.output import clean, document, interactive, json_option, note, say, table
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.factors.management import DisableResult, MfaResult, Question, VerificationResult
 
     Result = MfaResult | VerificationResult | DisableResult

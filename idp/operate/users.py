@@ -9,11 +9,10 @@ from idp import events
 from idp.errors import Conflict, NotFound
 from idp.errors import Refused as Refused
 from idp.factors.base import Challenge, Context, Factor, Form, Rejected
-from idp.model import Authenticator, User, fold
+from idp.model import Authenticator, User
+from idp.operate import names
 from idp.ports import Clock, Stores
 from idp.sessions.service import SessionService
-
-MAX_USERNAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,9 @@ class UserAdmin:
     ) -> User:
         """A new account. Raises Conflict for a taken name, Refused for a bad one or a weak
         password; nothing is written then."""
-        name = username.strip()
-        if not fold(name) or len(name) > MAX_USERNAME or not name.isprintable():
-            raise Refused("a username has 1 to 256 printable characters")
+        if fields.get("email"):
+            fields["email"] = names.address(fields["email"])
+        name = names.username(username, fields.get("email"))
         if fields.get("require_acr") not in (None, *self.acrs):
             raise Refused(f"no such acr; there are: {', '.join(self.acrs)}")
         now = self.clock()

@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from examples import demo
 from idp import settings as configuration
-from idp.app import Core, create_core
 from idp.cli.admin import user_admin
 from idp.cli.authenticators import enroll_totp
+from idp.core import Core, create_core
 from tests.live import Provider, provider
 
 CHROMIUM = (

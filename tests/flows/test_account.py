@@ -421,6 +421,29 @@ def test_five_tries_and_the_code_is_dead(house: House) -> None:
     assert "is now your phone number" not in browser.submit(code=code).text
 
 
+def test_a_mail_address_is_changed_by_its_link_alone(house: House) -> None:
+    browser = enter(house, "ben", "/account/contact/mail")
+    page = browser.submit(email="new@example.com")
+    assert "We sent a link to new@example.com" in page.text
+    _, message = house.outbox.messages()[0]
+    assert message.to == "new@example.com"
+    link = re.search(r"https?://\S+", message.text)
+    assert link
+    assert _mail(house) == "ben@example.com"
+    elsewhere = house.browser()
+    elsewhere.get(link[0].removeprefix(house.issuer))
+    assert _mail(house) == "ben@example.com"  # a scanner opens links, too
+    elsewhere.submit()
+    assert _mail(house) == "new@example.com"
+
+
+@pytest.mark.parametrize("typed", ["", "nobody", "a@b@c", "x" * 400 + "@example.com"])
+def test_what_is_no_address_gets_no_message(house: House, typed: str) -> None:
+    browser = enter(house, "ben", "/account/contact/mail")
+    browser.submit(email=typed)
+    assert not house.outbox.messages()
+
+
 def test_the_profile_keeps_what_is_not_on_the_page(house: House) -> None:
     browser = enter(house, "cyd", "/account/profile")
     page = browser.submit(name="Cydney Doe", nickname="", locale="", zoneinfo="Asia/Tokyo")
@@ -531,6 +554,12 @@ def _sent(house: House, number: str) -> str:
     code = re.search(r"\b\d{6}\b", message.text)
     assert code
     return code[0]
+
+
+def _mail(house: House) -> str | None:
+    user = house.app.stores.users.get(house.users["ben"]["sub"])
+    assert user is not None
+    return user.email
 
 
 def _text(page: str) -> str:

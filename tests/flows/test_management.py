@@ -20,9 +20,9 @@ import pyotp
 import pytest
 import segno
 
-from idp.app import Core, create_core
 from idp.cli import main
 from idp.cli.output import _encode
+from idp.core import Core, create_core
 from idp.factors import management, registry
 from idp.factors.management import (
     disable_mfa,

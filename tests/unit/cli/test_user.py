@@ -6,7 +6,7 @@ import pyotp
 import pytest
 
 from idp import settings
-from idp.app import create_core
+from idp.core import create_core
 from idp.factors.base import Context
 from tests.unit.cli.conftest import PASSWORD, Run
 
