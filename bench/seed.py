@@ -173,9 +173,7 @@ def people(state: Path, issuer: str, count: int, second: str = "totp") -> list[P
         core.close()
 
 
-def _person(
-    authenticators: AuthenticatorAdmin, admin: UserAdmin, name: str, second: str
-) -> Person:
+def _person(authenticators: AuthenticatorAdmin, admin: UserAdmin, name: str, second: str) -> Person:
     password = secrets.token_urlsafe(12)
     user = admin.add(name, password=password, actor="bench")
     if second == "recovery_code":

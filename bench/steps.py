@@ -58,9 +58,8 @@ def _cost(site: Site, step: Step, names: Sequence[str]) -> float:
     advance(site)
     with connected(site.port, 1) as (connection,):
         answers = [Visitor(site, n, "aal2").up_to(connection, step.factor) for n in names]
-    with connected(site.port, 1) as (connection,):
-        with site.meter(spent.append):
-            statuses = {connection.exchange(answer).status for answer in answers}
+    with connected(site.port, 1) as (connection,), site.meter(spent.append):
+        statuses = {connection.exchange(answer).status for answer in answers}
     if statuses != {303}:
         raise RuntimeError(f"{step.name}: {statuses}")
     return spent[0] / len(names) * 1000
