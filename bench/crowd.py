@@ -1,9 +1,10 @@
-"""A hundred people at once, with password and TOTP: does everybody get in, and how fast, beside what
-the machine's cores can hash in the same minute?
+"""A hundred people at once, with password and TOTP: does everybody get in, and how fast, beside
+what the machine's cores can hash in the same minute?
 
-The clients run on the server's cores, so they cost little (raw sockets, requests as bytes) and what
-they cost is told. `share` compares rates by the wall clock, clients included. `share_of_cpu` is
-the part of the server's CPU that is hashing: the same on a quiet machine, and steadier on a busy one.
+The clients run on the server's cores, so they cost little (raw sockets, requests as bytes) and
+what they cost is told. `share` compares rates by the wall clock, clients included. `share_of_cpu`
+is the part of the server's CPU that is hashing: the same where nothing else runs, and steadier
+where something does.
 """
 
 import os
