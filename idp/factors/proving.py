@@ -100,13 +100,21 @@ class Prover:
         return Context(now, self._issuer, user, mine, self._once, peer)
 
     def verify(
-        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer, typed: str = ""
+        self,
+        factor: Factor,
+        ctx: Context,
+        asked: Challenge,
+        answer: Answer,
+        typed: str = "",
+        *,
+        against: str = "",
     ) -> Verdict:
-        """`typed` is the name that was given where nobody has it: failures count against it.
+        """`typed` is the name that was given where nobody has it: failures count against it, or
+        against what is said to be meant (`against`), whoever has it.
 
         Raises Busy when nobody could look at it; nothing is counted then.
         """
-        subject = subject_of(ctx.user, typed)
+        subject = against or subject_of(ctx.user, typed)
         verdict = self._take(factor.name, factor.verify, ctx, asked, answer, subject)
         if isinstance(verdict, NotProven):
             return verdict
