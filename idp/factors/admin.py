@@ -286,8 +286,8 @@ class AuthenticatorAdmin:
             try:
                 pending = replace(pending, receipt=self.carrier.send(challenge.send, user))
             except NotSent as problem:
-                if problem.uncertain:
-                    self.bindings.put(user.id, pending)
+                if problem.receipt:
+                    self.bindings.put(user.id, replace(pending, receipt=problem.receipt))
                 raise
         self.bindings.put(user.id, pending)
 
