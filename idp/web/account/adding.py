@@ -19,6 +19,7 @@ from idp.web.account.room import Here, Room
 from idp.web.account.ways import PASSWORD
 from idp.web.challenge import drawn
 from idp.web.theme import factor_template
+from idp.web.visitor import Visitor
 
 CONTROLS = frozenset({"csrf", "factor", "enroll", "cancel", "resend", "choose"})
 ADDED = N_("It was added. Give it a name that you will know it by.")
@@ -28,11 +29,13 @@ class Adding:
     def __init__(
         self,
         room: Room,
+        visitor: Visitor,
         authenticators: AuthenticatorAdmin,
         factors: Mapping[str, Factor],
         clock: Clock,
     ) -> None:
         self._room = room
+        self._visitor = visitor
         self._authenticators = authenticators
         self._factors = factors
         self._clock = clock
@@ -43,7 +46,9 @@ class Adding:
         asked = self._authenticators.under_way(here.user.id, factor)
         if asked is None:
             try:
-                asked = self._authenticators.begin(here.user.id, factor)
+                asked = self._authenticators.begin(
+                    here.user.id, factor, address=self._visitor.address()
+                )
             except (Refused, NotSent) as refused:
                 return self._room.refuse(here, refused.public, path=LIST)
         return self._draw(here, chosen, asked)
@@ -57,10 +62,16 @@ class Adding:
             return self._room.to(LIST)
         try:
             if form.get("resend"):
-                self._authenticators.resend(here.user.id, factor)
+                self._authenticators.resend(here.user.id, factor, address=self._visitor.address())
                 return self._room.to(request.path)
             answer = {name: value for name, value in form.items() if name not in CONTROLS}
-            bound = self._authenticators.confirm(here.user.id, factor, answer, actor=here.user.id)
+            bound = self._authenticators.confirm(
+                here.user.id,
+                factor,
+                answer,
+                actor=here.user.id,
+                address=self._visitor.address(),
+            )
         except (NotConfirmed, NotSent, Refused, Conflict) as problem:
             return self._refused(here, problem)
         if not isinstance(bound, Authenticator):
