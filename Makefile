@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench lock
+.PHONY: help demo test lint format bench screenshots lock
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 18
@@ -22,7 +22,7 @@ demo: $(STAMP) ## Run the provider and a relying party; prints where to click
 
 test: $(STAMP) ## Run every test against real PostgreSQL, Redis, Chromium and Node clients
 	@scripts/services.sh
-	@exec $(BIN)/python -m pytest -n auto --dist loadgroup tests
+	@exec $(BIN)/python -m pytest -n auto --dist loadgroup tests examples/relying_party
 
 lint: $(STAMP) ## Check style, types, layers, and that generated files are current
 	@$(BIN)/ruff check .
@@ -41,6 +41,10 @@ format: $(STAMP) ## Rewrite the sources in the project's style
 bench: $(STAMP) ## Measure CPU per request beside the physical limit, and print one table
 	@scripts/services.sh
 	@exec $(BIN)/python -m bench
+
+screenshots: $(STAMP) ## Take the pictures that the docs show anew, from the real pages
+	@scripts/services.sh
+	@exec $(BIN)/python -m scripts.screenshots
 
 lock: $(STAMP) ## Resolve the lock file anew from pyproject.toml
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --extra dev pyproject.toml -o requirements.lock

@@ -2,30 +2,22 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import urlsplit, urlunsplit
 
 from idp import events
-from idp.factors import registry
+from idp.arrivals import arrivals
+from idp.core import Core, create_core
 from idp.factors.admin import AuthenticatorAdmin
 from idp.factors.base import Factor
-from idp.factors.binding import Bindings
-from idp.factors.fresh import FreshProof
-from idp.factors.management import Management, use
-from idp.factors.proving import Prover
+from idp.factors.management import Management
 from idp.flow.asking import Asking
-from idp.flow.courier import Courier
 from idp.flow.engine import Engine
 from idp.flow.enrolling import Enrolling, FlowRules
 from idp.flow.interactions import Interactions
-from idp.flow.limits import SmsLimits
 from idp.flow.policy import Policy
-from idp.flow.requirements import build
 from idp.flow.strength import SessionStrength
-from idp.flow.threads import spread
-from idp.flow.ways import Ways
-from idp.messaging.gateways import gateways
+from idp.later import Later
 from idp.oidc.authorize import RequestRules
 from idp.oidc.claims import SCOPES
 from idp.oidc.client_auth import ClientAuth
@@ -42,29 +34,26 @@ from idp.oidc.revocation import Revocation
 from idp.oidc.server import Server, TokenDependencies
 from idp.oidc.tokens import Tokens
 from idp.oidc.userinfo import UserInfo
+from idp.operate.clients import ClientAdmin
+from idp.operate.joining import Invitations
 from idp.operate.passwords import PasswordChange
 from idp.operate.phones import PhoneVerification
 from idp.operate.profiles import Profiles
+from idp.operate.users import UserAdmin
+from idp.operate.verification import MailVerification
 from idp.outbound import Outbound
 from idp.ports import Clients, Clock, Messenger, Stores
 from idp.sessions.service import SessionService
 from idp.settings import Settings
-from idp.sinks.audit import AuditSink
-from idp.sinks.log import LogSink
 from idp.sinks.metrics import Metrics
 from idp.storage.cached import CachedClients
 from idp.storage.cached_fetcher import CachedFetcher
-from idp.storage.open import open_stores
 from idp.web.account.pages import AccountServices
 from idp.web.dev import DevTools
 from idp.web.machine import Machine, Route
 from idp.web.pages import PageServices, create_pages
-from idp.web.theme import theme_of, translator
+from idp.web.theme import theme_of
 from idp.web.wsgi import Door, Wsgi
-
-
-def system_clock() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,119 +71,9 @@ class App:
     metrics: Metrics
     authenticators: AuthenticatorAdmin
     management: Management
+    invitations: Invitations
+    later: Later
     close: Callable[[], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Core:
-    """What the commands share with the server: stores, policy, factors, keys, events."""
-
-    settings: Settings
-    stores: Stores
-    bus: events.Bus
-    clock: Clock
-    policy: Policy
-    factors: Mapping[str, Factor]
-    ring: KeyRing
-    metrics: Metrics
-    prover: Prover
-    courier: Courier
-    sessions: SessionService
-    authenticators: AuthenticatorAdmin
-    management: Management
-    close: Callable[[], None]
-
-
-def create_core(
-    settings: Settings,
-    stores: Stores | None = None,
-    clock: Clock | None = None,
-    messenger: Messenger | None = None,
-) -> Core:
-    """Open the stores, load the policy and its factors. Raises ConfigError."""
-    clock = clock or system_clock
-    policy = build(settings)
-    factors = registry.load(policy.factors, settings.factors, settings.issuer)
-    stores = stores or open_stores(settings, clock)
-    audit = AuditSink(stores.audit)
-    metrics = Metrics()
-    bus = events.Bus((audit, LogSink(), metrics))
-
-    def close() -> None:
-        audit.close()
-        stores.close()
-
-    longest_token = max(settings.tokens.access_token_ttl, settings.tokens.id_token_ttl)
-    ring = KeyRing(stores.signing_keys, clock, settings.keys.refresh_every, bus, longest_token)
-    prover = Prover(
-        factors,
-        stores.authenticators,
-        stores.attempts,
-        stores.ephemeral,
-        settings.issuer,
-        settings.flow.factor_timeout,
-        spread,
-        lambda code: bus.emit(
-            events.RecoveryCodeUsed(
-                at=clock(), user_id=code.user_id, left=authenticators.codes_left(code.user_id)
-            )
-        ),
-    )
-    outbound = Outbound(
-        ca_bundle=settings.outbound.ca_bundle,
-        allow=settings.outbound.allow,
-        timeout=settings.sms.timeout,
-    )
-    courier = Courier(
-        gateways(settings, outbound.post_json)
-        if messenger is None
-        else {"sms": messenger, "mail": messenger},
-        {"sms": SmsLimits(stores.quotas, settings.sms, bus, clock, dev=settings.dev)},
-        translator(theme_of(settings)),
-        bus,
-        clock,
-    )
-    ways = Ways(policy, prover, courier, clock)
-    authenticators = AuthenticatorAdmin(
-        prover,
-        Bindings(stores.ephemeral, stores.sealing),
-        stores.users,
-        stores.authenticators,
-        courier,
-        ways.can_sign_in,
-        ways.strongest,
-        bus,
-        clock,
-    )
-    sessions = SessionService(stores.sessions, settings.session, bus, clock)
-    proof = FreshProof(
-        prover, Bindings(stores.ephemeral, stores.sealing, "proof"), courier, bus, clock
-    )
-    management = Management(
-        authenticators,
-        proof,
-        ways.proving,
-        tuple(policy.acrs),
-        policy.default_acr,
-        sessions.end_all,
-    )
-    use(management)
-    return Core(
-        settings,
-        stores,
-        bus,
-        clock,
-        policy,
-        factors,
-        ring,
-        metrics,
-        prover,
-        courier,
-        sessions,
-        authenticators,
-        management,
-        close,
-    )
 
 
 def create_app(
@@ -204,6 +83,7 @@ def create_app(
     clock: Clock | None = None,
     messenger: Messenger | None = None,
     dev: DevTools | None = None,
+    admin_token: str | None = None,
 ) -> App:
     """The whole provider for one process. Raises ConfigError for what cannot work."""
     core = create_core(settings, stores, clock, messenger)
@@ -257,6 +137,8 @@ def create_app(
         settings.issuer,
         settings.tokens.code_ttl,
     )
+    later = Later()
+    arriving = arrivals(core, later)
     pages = create_pages(
         settings,
         PageServices(
@@ -269,7 +151,8 @@ def create_app(
             clock,
             core.metrics.observe,
             _limits_storage(settings),
-            _account(core, clients, sessions, consents),
+            _account(core, clients, sessions, consents, arriving.mails),
+            arriving.links,
             dev,
         ),
     )
@@ -294,7 +177,32 @@ def create_app(
         "/.well-known/openid-configuration": Route("discovery", discovery, ("GET",), "any"),
         "/.well-known/oauth-authorization-server": Route("discovery", discovery, ("GET",), "any"),
     }
-    door = Door(_placed(routes, settings.path), machine, cast(Wsgi, pages), settings.path)
+
+    def close() -> None:
+        later.close()
+        core.close()
+
+    def admin() -> Wsgi:
+        from idp.web.admin.build import AdminServices, build  # with what it needs, once it is asked
+
+        acrs = tuple(core.policy.acrs)
+        users = UserAdmin(stores, core.factors, sessions, bus, clock, settings.issuer, acrs)
+        services = AdminServices(
+            users,
+            ClientAdmin(WithAccount(stores.clients, settings.issuer), bus, clock, acrs),
+            core.authenticators,
+            core.management,
+            stores,
+            tokens,
+            introspection,
+            bus,
+            clock,
+            admin_token,
+        )
+        return cast(Wsgi, build(settings, services))
+
+    placed = _placed(routes, settings.path)
+    door = Door(placed, machine, cast(Wsgi, pages), settings.path, admin)
     return App(
         door,
         settings,
@@ -307,12 +215,18 @@ def create_app(
         core.metrics,
         core.authenticators,
         core.management,
-        core.close,
+        core.invitations,
+        later,
+        close,
     )
 
 
 def _account(
-    core: Core, clients: Clients, sessions: SessionService, consents: ConsentService
+    core: Core,
+    clients: Clients,
+    sessions: SessionService,
+    consents: ConsentService,
+    mails: MailVerification,
 ) -> AccountServices:
     stores, bus, clock = core.stores, core.bus, core.clock
     strength = SessionStrength(
@@ -333,7 +247,13 @@ def _account(
         authenticators=core.authenticators,
         strength=strength,
         passwords=PasswordChange(
-            core.prover, stores.authenticators, stores.ephemeral, sessions, bus, clock
+            core.prover,
+            stores.authenticators,
+            stores.ephemeral,
+            stores.tickets,
+            sessions,
+            bus,
+            clock,
         ),
         profiles=Profiles(stores.users, core.policy, strength, bus, clock),
         phones=PhoneVerification(
@@ -345,7 +265,7 @@ def _account(
             bus,
             clock,
         ),
-        mails=None,
+        mails=mails,
         clock=clock,
     )
 

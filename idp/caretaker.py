@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -16,13 +17,19 @@ from multiprocessing.process import BaseProcess
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
-from idp.app import system_clock
+from idp import events
+from idp.core import system_clock
 from idp.errors import ConfigError
+from idp.messaging.delivery import Delivery
+from idp.messaging.smtp import Smtp
 from idp.ports import Stores
 from idp.settings import Settings
+from idp.sinks.audit import AuditSink
+from idp.sinks.log import LogSink
 from idp.sinks.metrics import Metrics
 from idp.storage.open import open_stores
 
+DELIVER_EVERY = timedelta(seconds=2)
 SWEEP_EVERY = timedelta(minutes=5)
 KEPT = timedelta(days=1)  # past its end: a replayed code is still known as one
 LOOK_FOR_PARENT = timedelta(seconds=1)
@@ -46,6 +53,8 @@ def _run(settings: Settings, server: WSGIServer | None, parent: int) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if server is not None:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+    if settings.mail.host:
+        threading.Thread(target=deliver_for_ever, args=(settings,), daemon=True).start()
     waiting = threading.Event()
     seconds = 0.0
     while os.getppid() == parent:
@@ -72,6 +81,32 @@ def sweep(settings: Settings) -> None:
             stores.purge(system_clock() - KEPT)
     except Exception:  # noqa: BLE001 - any store may fail in any way; the next round tries again
         _log.exception("sweeping expired rows failed")
+
+
+def deliver_for_ever(settings: Settings) -> None:
+    """Carry mails from the queue to the server. What fails is logged and tried again."""
+    while True:
+        try:
+            with _briefly(settings) as stores:
+                delivery = delivery_of(settings, stores)
+                while True:
+                    if not delivery.round():
+                        time.sleep(DELIVER_EVERY.total_seconds())
+        except Exception:  # noqa: BLE001 - a store or a setting may fail in any way
+            _log.exception("delivering mail failed")
+            time.sleep(SWEEP_EVERY.total_seconds() / 10)
+
+
+def delivery_of(settings: Settings, stores: Stores) -> Delivery:
+    """Raises ConfigError for settings of mail that cannot work."""
+    secret = settings.mail_password
+    smtp = Smtp(
+        settings.mail,
+        "" if secret is None else secret.get_secret_value(),
+        settings.outbound.ca_bundle,
+    )
+    bus = events.Bus((AuditSink(stores.audit), LogSink()))
+    return Delivery(stores.mails, smtp.deliver, settings.mail.keep_trying, bus, system_clock)
 
 
 def healthy(settings: Settings) -> bool:

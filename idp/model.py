@@ -276,6 +276,7 @@ class Message:
     values: Mapping[str, str] = field(repr=False, default_factory=dict)
     locale: str | None = None
     about: str = "code"  # what it is for, for events and limits: code | notice | link
+    words: Mapping[str, str] = field(default_factory=dict)  # as values, but marked with N_
     tail: str = field(repr=False, default="")  # its last line, for programs: never translated
 
 

@@ -1,6 +1,6 @@
 """Take the pictures of docs/images/ anew: the real pages of `idp dev` in the real Chromium.
 
-    .venv/bin/python -m scripts.screenshots [FOLDER]
+    make screenshots
 
 Needs Chromium (scripts/services.sh installs it). Run it after a change to themes/default.
 """
@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parents[1] / "docs" / "images"
 LARGEST = 150_000  # bytes
 DESKTOP = {"width": 510, "height": 670}
 PHONE = {"width": 375, "height": 700}
+ACCOUNT = {"width": 1080, "height": 700}
 BRAND = {"IDP_WEB__BRAND": "Example Accounts"}
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 
@@ -69,11 +70,38 @@ def take_all(browser: Browser, running: Provider, folder: Path) -> None:
     with page(browser, viewport=PHONE) as shown:
         shown.goto(authorize(running))
         take(shown, folder / "phone.png")
+    with page(browser) as shown:
+        shown.goto(f"{authorize(running)}&acr_values=aal2")
+        sign_in(shown, running, "ben")
+        shown.get_by_role("img", name="QR code").wait_for()
+        take(shown, folder / "enrolment.png")
+    for scheme, name in (("light", "account"), ("dark", "account-dark")):
+        with page(
+            browser, viewport=ACCOUNT, device_scale_factor=1.15, color_scheme=scheme
+        ) as shown:
+            shown.goto(f"{running.issuer}/account")
+            sign_in(shown, running, "amy")
+            shown.get_by_text("Signed in as").wait_for()
+            take(shown, folder / f"{name}.png")
+            if scheme == "light":
+                rest(shown, running, folder)
+
+
+def rest(shown: Page, running: Provider, folder: Path) -> None:
+    """Deeper in the account, past the step-up."""
+    shown.goto(f"{running.issuer}/account/recovery-codes")
+    shown.get_by_role("textbox", name="Code").fill(running.totp("amy"))
+    shown.get_by_role("button", name="Continue").click()
+    shown.get_by_role("button", name="Make ten codes").click()
+    shown.get_by_role("heading", name="Your recovery codes").wait_for()
+    take(shown, folder / "recovery-codes.png")
+    shown.goto(f"{running.issuer}/account/authenticators")
+    take(shown, folder / "authenticators.png")
 
 
 @contextmanager
 def page(browser: Browser, **options: object) -> Iterator[Page]:
-    chosen = {"viewport": DESKTOP, "device_scale_factor": 2, "locale": "en-GB", **options}
+    chosen = {"viewport": DESKTOP, "device_scale_factor": 1.5, "locale": "en-GB", **options}
     context = browser.new_context(**chosen)  # type: ignore[arg-type]
     yield context.new_page()
     context.close()
@@ -95,7 +123,7 @@ def authorize(running: Provider, client_id: str = "web", scope: str = "openid") 
 def sign_in(shown: Page, running: Provider, username: str) -> None:
     shown.get_by_label("Username").fill(username)
     shown.get_by_label("Password", exact=True).fill(running.user(username)["password"])
-    shown.get_by_role("button", name="Sign in").click()
+    shown.get_by_role("button", name="Sign in", exact=True).click()
 
 
 def take(shown: Page, path: Path) -> None:

@@ -7,16 +7,12 @@ from typing import Any
 from tests.house import Browser, House, build
 
 CHEAP = {"password": {"memory_kib": 8192, "iterations": 1}}
-ACR = {
-    "aal1": {"any_of": [["password"]]},
-    "aal2": {"any_of": [["password", ["totp", "recovery_code"]]]},
-}
 HELD = r"/account/authenticators/([0-9a-f]{32})"
 
 
 def provider(folder: Path, **more: Any) -> House:
-    """One where recovery codes are in use; the rest as `idp dev` has it."""
-    return build(folder, **{"factors": CHEAP, "acr": ACR, **more})
+    """As `idp dev` has it, with cheap password hashes."""
+    return build(folder, **{"factors": CHEAP, **more})
 
 
 def enter(house: House, username: str, path: str = "/account") -> Browser:

@@ -29,6 +29,7 @@ from idp.operate.users import UserAdmin
 from idp.storage.open import upgrade
 
 ISSUER = "http://localhost:8000"
+ADMIN_TOKEN = "the-admin-token-of-development"
 RELYING_PARTY = "http://localhost:8001"
 CALLBACK = f"{RELYING_PARTY}/callback"
 START = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
@@ -241,12 +242,16 @@ def build(folder: Path, **overrides: Any) -> House:
     upgrade(settings)
     clock = TestClock()
     outbox = Outbox(clock)
-    app = create_app(settings, clock=clock, messenger=outbox)
+    app = create_app(settings, clock=clock, messenger=outbox, admin_token=ADMIN_TOKEN)
     acrs = tuple(app.policy.acrs)
     user_admin = UserAdmin(
         app.stores, app.factors, app.sessions, app.bus, clock, settings.issuer, acrs
     )
     client_admin = ClientAdmin(app.stores.clients, app.bus, clock, acrs)
     users = {user["username"]: user for user in seeds.people(user_admin, app.authenticators)}
-    clients = {c["client_id"]: c for c in seeds.clients(client_admin, RELYING_PARTY)}
+    clients = {
+        c["client_id"]: c for c in seeds.clients(client_admin, RELYING_PARTY, settings.issuer)
+    }
+    app.later.settle()
+    outbox.clear()  # of what people were told while they were seeded
     return House(app, clock, outbox, users, clients, user_admin, client_admin, settings.issuer)

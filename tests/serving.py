@@ -26,7 +26,7 @@ import requests
 from prometheus_client.mmap_dict import MmapedDict
 
 from idp import settings as configuration
-from idp.app import Core, create_core, system_clock
+from idp.core import Core, create_core, system_clock
 from idp.dev import seeds
 from idp.operate.clients import ClientAdmin
 from idp.operate.users import UserAdmin
@@ -133,7 +133,10 @@ level = "debug"
             clients = ClientAdmin(core.stores.clients, core.bus, core.clock, acrs)
             self.described = {
                 "users": {u["username"]: u for u in seeds.people(users, core.authenticators)},
-                "clients": {c["client_id"]: c for c in seeds.clients(clients, RELYING_PARTY)},
+                "clients": {
+                    c["client_id"]: c
+                    for c in seeds.clients(clients, RELYING_PARTY, core.settings.issuer)
+                },
             }
 
     @contextmanager

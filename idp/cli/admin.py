@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.operate.users import UserAdmin
 
 

@@ -20,7 +20,7 @@ from idp.cli.output import (
 )
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.model import Client
     from idp.operate.clients import ClientAdmin, Registered
 

@@ -141,7 +141,7 @@ def _beside(settings: "Settings") -> "Iterator[Finding]":
 
 
 def _with_stores(settings: "Settings") -> "Iterator[Finding]":
-    from idp.app import create_core
+    from idp.core import create_core
     from idp.errors import ConfigError
     from idp.flow.check import Finding
     from idp.storage.open import schema_current

@@ -10,7 +10,7 @@ import click
 from idp.cli.output import document, json_option, note, say
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.settings import Settings
 
 ACTOR = "cli"
@@ -24,7 +24,7 @@ def opened(config_file: Path | None) -> Iterator["Core"]:
     run. Raises ConfigError.
     """
     from idp import settings
-    from idp.app import create_core
+    from idp.core import create_core
     from idp.storage.open import schema_current, upgrade
 
     read = settings.read(config_file)

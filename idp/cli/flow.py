@@ -11,7 +11,7 @@ from idp.cli.db import opened
 from idp.cli.output import PROBLEMS, clean, document, json_option, note, pages, say
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.flow.check import Finding
     from idp.flow.explain import Explanation
     from idp.model import AuthorizationRequest, Client, User

@@ -13,7 +13,7 @@ from idp.cli.db import ACTOR, opened
 from idp.cli.output import clean, document, interactive, json_option, note, say, table
 
 if TYPE_CHECKING:
-    from idp.app import Core
+    from idp.core import Core
     from idp.factors.management import DisableResult, MfaResult, Question, VerificationResult
 
     Result = MfaResult | VerificationResult | DisableResult
@@ -187,16 +187,20 @@ def rename(
 def remove(config_file: Path | None, name: str, authenticator_id: str, as_json: bool) -> None:
     """Remove one authenticator, unless the user could not sign in without it (exit code 1).
 
+    What was proven with it counts no more: every session of the user ends.
+
     \b
     Example:
       idp mfa remove ana 3f2b...
     """
     with opened(config_file) as core:
-        core.authenticators.remove(_user_id(core, name), authenticator_id, actor=ACTOR)
+        user_id = _user_id(core, name)
+        core.authenticators.remove(user_id, authenticator_id, actor=ACTOR)
+        core.sessions.end_all(user_id, "authenticator removed")
     if as_json:
         document({"id": authenticator_id, "removed": True})
     else:
-        say(f"{clean(name)}: removed")
+        say(f"{clean(name)}: removed; every session has ended")
 
 
 @command.command("rescue")

@@ -9,6 +9,7 @@ import click
 from idp.cli.admin import user_admin
 from idp.cli.db import ACTOR, opened
 from idp.cli.enroll import enroll
+from idp.cli.invite import invite
 from idp.cli.output import clean, document, facts, json_option, note, pages, say, table
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def command() -> None:
 
 
 command.add_command(enroll)
+command.add_command(invite)
 
 
 @command.command("add")

@@ -105,7 +105,7 @@ def _totp(authenticators: AuthenticatorAdmin, user: User) -> str:
     """Enrolled with a code of long ago, so that today's codes are all unused."""
     past = authenticators.clock() - timedelta(days=1)
     earlier = replace(authenticators, clock=lambda: past)
-    seed = str(earlier.begin(user.id, "totp").public["secret"])
+    seed = str(earlier.begin(user.id, "totp", by_operator=True).public["secret"])
     earlier.confirm(user.id, "totp", {"code": pyotp.TOTP(seed).at(past)}, actor="dev")
     return seed
 
@@ -131,13 +131,13 @@ def _sms(authenticators: AuthenticatorAdmin, user: User) -> None:
     """The person's own number, confirmed by the code that would have gone out."""
     caught = _Caught()
     own = replace(authenticators, carrier=caught)
-    asked = own.begin(user.id, "sms")
+    asked = own.begin(user.id, "sms", by_operator=True)
     if not caught.messages:
         own.confirm(user.id, "sms", {asked.form.fields[0].name: user.phone or ""}, actor="dev")
     own.confirm(user.id, "sms", {"code": caught.messages[-1].values["code"]}, actor="dev")
 
 
-def clients(admin: ClientAdmin, relying_party: str) -> list[dict[str, Any]]:
+def clients(admin: ClientAdmin, relying_party: str, issuer: str) -> list[dict[str, Any]]:
     """Add the clients; what `idp dev --json` says of each."""
     now = admin.clock()
     web = Client(
@@ -182,8 +182,25 @@ def clients(admin: ClientAdmin, relying_party: str) -> list[dict[str, Any]]:
             scopes=("api:read", "api:write"),
             resources=("https://api.example.com",),
         ),
+        _administrator(issuer, now),
     )
     return [*(_client(admin, client) for client in found), _assertion_client(admin, now)]
+
+
+def _administrator(issuer: str, now: datetime) -> Client:
+    """A program of the operator's: every scope of the admin API."""
+    return Client(
+        client_id="admin",
+        name="Administration",
+        created_at=now,
+        grant_types=("client_credentials",),
+        scopes=tuple(
+            f"admin:{what}:{how}"
+            for what in ("users", "authenticators", "clients")
+            for how in ("read", "write")
+        ),
+        resources=(f"{issuer}/admin/v1",),
+    )
 
 
 def _assertion_client(admin: ClientAdmin, now: datetime) -> dict[str, Any]:

@@ -47,7 +47,13 @@ def run(
         tools = Tools()
 
         def load() -> App:
-            return create_app(settings, clock=tools.clock, messenger=tools.outbox, dev=tools)
+            return create_app(
+                settings,
+                clock=tools.clock,
+                messenger=tools.outbox,
+                dev=tools,
+                admin_token=str(described["admin_token"]),
+            )
 
         run_workers(
             load,
@@ -108,7 +114,7 @@ def _seed(settings: Settings, folder: Path, relying_party: str) -> Mapping[str, 
         **base,
         "admin_token": secrets.token_urlsafe(32),
         "users": seeds.people(users, app.authenticators),
-        "clients": seeds.clients(clients, relying_party),
+        "clients": seeds.clients(clients, relying_party, settings.issuer),
     }
     app.close()
     kept.touch(mode=0o600)

@@ -20,14 +20,14 @@ from idp.factors.base import (
     Context,
     Factor,
     Rejected,
+    covered,
     enrollable,
     one_answer,
     resendable,
     sends,
     sole,
-    uses,
 )
-from idp.factors.binding import Bindings, again, begun, shown
+from idp.factors.binding import Bindings, again, begun, shown, stands
 from idp.factors.proving import NotProven, Prover, Unfinished
 from idp.model import Authenticator, Message, Pending, User
 from idp.ports import Authenticators, Clock, Users
@@ -80,14 +80,13 @@ class AuthenticatorAdmin:
         return self.prover.held(self.user(user_id))
 
     def offers(self, user_id: str) -> tuple[Factor, ...]:
-        """What the person may bind now; what works with another's authenticators is bound as that
-        one, where it is in use. Raises NotFound."""
+        """What the person may bind now. Raises NotFound."""
         held, factors = self.of(user_id), self.prover.factors
         return tuple(
             factor
-            for name, factor in factors.items()
-            if (uses(factor) == name or uses(factor) not in factors)
-            and enrollable(factor)
+            for factor in factors.values()
+            if enrollable(factor)
+            and not covered(factor, factors)
             and self._refusal(factor, held) is None
         )
 
@@ -120,9 +119,12 @@ class AuthenticatorAdmin:
         return challenge
 
     def under_way(self, user_id: str, factor: str) -> Challenge | None:
-        """What is being asked, to be drawn again. Sends nothing."""
+        """What is being asked, to be drawn again; None for what would run out while it is
+        answered. Sends nothing."""
         pending = self.bindings.get(user_id, factor)
-        return None if pending is None else shown(pending)
+        if pending is None or not stands(self.prover.factors[factor], pending, self.clock()):
+            return None
+        return shown(pending)
 
     def resend(self, user_id: str, factor: str, *, address: str = "") -> Challenge:
         """Send again what the binding sent. Raises Refused, NotSent; the old one goes on then."""
@@ -177,7 +179,7 @@ class AuthenticatorAdmin:
         self, user_id: str, authenticator_id: str, name: str, *, actor: str
     ) -> Authenticator:
         """Raises NotFound, Refused."""
-        named = replace(self._one(user_id, authenticator_id), name=_named(name))
+        named = replace(self.one(user_id, authenticator_id), name=_named(name))
         self.authenticators.save(named)
         self.bus.emit(
             events.UserChanged(
@@ -188,7 +190,7 @@ class AuthenticatorAdmin:
 
     def remove(self, user_id: str, authenticator_id: str, *, actor: str) -> None:
         """Raises NotFound; LastWayIn when the person could not sign in afterwards."""
-        user, gone = self.user(user_id), self._one(user_id, authenticator_id)
+        user, gone = self.user(user_id), self.one(user_id, authenticator_id)
         self._must_be_able(user, [a for a in self.of(user_id) if a.id != gone.id])
         self.authenticators.remove(gone.id)
         try:  # two that are removed at once, each while the other one was still there
@@ -295,7 +297,8 @@ class AuthenticatorAdmin:
                 raise
         self.bindings.put(user.id, pending)
 
-    def _one(self, user_id: str, authenticator_id: str) -> Authenticator:
+    def one(self, user_id: str, authenticator_id: str) -> Authenticator:
+        """Raises NotFound, also for what is another's."""
         found = next((a for a in self.of(user_id) if a.id == authenticator_id), None)
         if found is None:
             raise NotFound(f"no authenticator {authenticator_id!r} of this user")

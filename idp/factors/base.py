@@ -90,10 +90,12 @@ def drawn(values: Mapping[str, Any]) -> Form:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """Whom an answer says that it is about, before any proof: a name that was typed, or the user
-    that an authenticator names by itself."""
+    that an authenticator names by itself. Failures count against `authenticator_id` then: whoever
+    knows the user's id, as every application does, cannot name that, and so lock nobody out."""
 
     username: str = ""
     user_id: str | None = None
+    authenticator_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +224,7 @@ def enrollable(factor: Factor) -> bool:
 
 def one_answer(factor: Factor) -> bool:
     """Whether a challenge takes one answer, right or wrong (it has a `lifetime` of its own)."""
-    return getattr(factor, "lifetime", None) is not None
+    return lifetime(factor) is not None
 
 
 def sole(factor: Factor) -> bool:

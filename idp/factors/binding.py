@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from pydantic import TypeAdapter
 
-from idp.factors.base import Challenge, Context, Factor, Form, drawn, kept
+from idp.factors.base import Challenge, Context, Factor, Form, drawn, kept, lifetime
 from idp.model import Pending
 from idp.ports import Ephemeral, Sealing
 
@@ -28,6 +28,13 @@ def shown(pending: Pending) -> Challenge:
     """What is asked of the person, drawn again; nothing is sent."""
     form = Form("", ()) if pending.form is None else drawn(pending.form)
     return Challenge(form, pending.public, pending.private)
+
+
+def stands(factor: Factor, pending: Pending, now: datetime) -> bool:
+    """Whether a page drawn now may show this challenge again: it has half its life before it, for
+    the person to answer in."""
+    life = lifetime(factor)
+    return life is None or now - pending.asked_at <= life / 2
 
 
 def again(factor: Factor, ctx: Context, pending: Pending) -> Challenge:

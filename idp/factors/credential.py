@@ -12,7 +12,7 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from idp.factors.base import N_, Answer, Challenge, Context, Rejected
+from idp.factors.base import N_, Answer, Challenge, Claim, Context, Rejected
 
 FIELD = "credential"
 LONGEST = 65536  # characters of an answer
@@ -42,12 +42,13 @@ def read(answer: Answer) -> Mapping[str, Any]:
     return found
 
 
-def user_handle(answer: Answer) -> str | None:
-    """The user whom a discoverable credential names (section 5.1.1); None for none."""
+def named_user(answer: Answer) -> Claim:
+    """The user whom a discoverable credential names, and which it is (section 5.1.1)."""
     with suppress(Rejected, UnicodeDecodeError):
-        handle = read(answer)["response"].get("userHandle")
-        return decoded(handle).decode("ascii") or None
-    return None
+        credential = read(answer)
+        handle = decoded(credential["response"].get("userHandle")).decode("ascii")
+        return Claim(user_id=handle, authenticator_id=identity(decoded(credential.get("id"))))
+    return Claim(user_id="")
 
 
 def identity(credential_id: bytes) -> str:

@@ -5,7 +5,7 @@ sealed, for as long as a binding would. The prover takes the answer and counts i
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from idp import events
@@ -13,8 +13,10 @@ from idp.factors.admin import Carrier
 from idp.factors.base import N_, Answer, Challenge, Context, Factor, Form, one_answer, sends
 from idp.factors.binding import Bindings, begun, shown
 from idp.factors.proving import NotProven, Proven, Prover, Verdict
-from idp.model import User
+from idp.model import Authenticator, User
 from idp.ports import Clock
+
+Held = Sequence[Authenticator]
 
 LONGEST_JSON = 65536
 LONGEST_NUMBER = 10
@@ -47,8 +49,9 @@ class FreshProof:
         """Begin the challenge of the first factor that needs one; what needs no message goes
         first. None when all can be answered without. Raises NotSent."""
         factors = sorted((self.prover.factors[name] for name in names), key=sends)
+        held = self.prover.held(user)
         for factor in factors:
-            ctx = self._context(user, factor)
+            ctx = self._context(user, factor, held)
             if not factor.available(ctx):
                 continue
             challenge = factor.begin(ctx)
@@ -63,18 +66,19 @@ class FreshProof:
     def take(self, user: User, names: Iterable[str], text: str) -> Verdict:
         """Whether it proves any of these factors. It is shown to those whose question it can be
         the answer to, what was asked first; to at least one, so that it is counted. Raises Busy."""
-        ready = self._ready(user, names)
+        held = self.prover.held(user)
+        ready = self._ready(user, names, held)
         fitting = [one for one in ready if fits(one.challenge.form, text)] or ready[:1]
         verdict: Verdict = NotProven("wrong", "nothing was asked", 0, public=ASK_FIRST)
         for one in fitting:
-            verdict = self._verify(user, one, text)
+            verdict = self._verify(user, one, text, held)
             if isinstance(verdict, Proven):
                 return verdict
         return verdict
 
-    def _verify(self, user: User, ready: Ready, text: str) -> Verdict:
+    def _verify(self, user: User, ready: Ready, text: str, held: Held) -> Verdict:
         factor, asked = ready.factor, ready.challenge
-        ctx = self._context(user, factor)
+        ctx = self._context(user, factor, held)
         verdict = self.prover.verify(factor, ctx, asked, answer_of(asked.form, text))
         if isinstance(verdict, Proven) and ready.carried:
             if not self.challenges.drop(user.id, factor.name):
@@ -93,20 +97,20 @@ class FreshProof:
             self.bus.emit(events.ProofTaken(at=ctx.now, user_id=user.id, factor=factor.name))
         return verdict
 
-    def _ready(self, user: User, names: Iterable[str]) -> list[Ready]:
+    def _ready(self, user: User, names: Iterable[str], held: Held) -> list[Ready]:
         found = []
         for name in names:
             factor = self.prover.factors[name]
             waiting = self.challenges.get(user.id, name)
-            ctx = self._context(user, factor)
+            ctx = self._context(user, factor, held)
             if waiting is not None:
                 found.append(Ready(factor, shown(waiting), waiting.receipt))
             elif factor.available(ctx) and not _needs_asking(challenge := factor.begin(ctx)):
                 found.append(Ready(factor, challenge))
         return sorted(found, key=lambda one: not one.carried)
 
-    def _context(self, user: User, factor: Factor) -> Context:
-        return self.prover.context(factor, user, self.prover.held(user), self.clock())
+    def _context(self, user: User, factor: Factor, held: Held) -> Context:
+        return self.prover.context(factor, user, held, self.clock())
 
 
 def answer_of(form: Form, text: str) -> Answer:

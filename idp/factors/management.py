@@ -126,6 +126,18 @@ class Management:
         except IdpError as error:
             return DisableResult("refused", **self._why(error))
 
+    def choose(self, user_id: str, *, actor: str = ACTOR) -> str | None:
+        """Enabling a second factor is the choice to be asked for it: the strongest acr that is
+        reached from now on, unless a stronger one was chosen already. Raises NotFound."""
+        user = self.authenticators.user(user_id)
+        acr = self.authenticators.strongest(user, self.authenticators.of(user_id))
+        ranks = {name: rank for rank, name in enumerate(self.acrs)}
+        now = max(ranks.get(user.require_acr or "", -1), ranks[self.default_acr])
+        if acr is None or ranks[acr] <= now:
+            return user.require_acr
+        self._save(replace(user, require_acr=acr), "mfa enabled", actor)
+        return acr
+
     def _enable(self, user: User, method: str, actor: str) -> MfaResult:
         factor = self.authenticators.prover.factors.get(method)
         if factor is not None and starts(factor):
@@ -151,21 +163,9 @@ class Management:
         bound = self.authenticators.confirm(user.id, method, answer, actor=actor)
         if isinstance(bound, Challenge):
             return VerificationResult("pending", method, question=_question(bound))
-        acr = self._chosen(user.id, actor) if first else user.require_acr
+        acr = self.choose(user.id, actor=actor) if first else user.require_acr
         left = self.authenticators.codes_left(user.id)
         return VerificationResult("confirmed", method, acr, codes_left=left)
-
-    def _chosen(self, user_id: str, actor: str) -> str | None:
-        """Enabling a second factor is the choice to be asked for it: the strongest acr that is
-        reached from now on, unless a stronger one was chosen already."""
-        user = self.authenticators.user(user_id)
-        acr = self.authenticators.strongest(user, self.authenticators.of(user_id))
-        ranks = {name: rank for rank, name in enumerate(self.acrs)}
-        now = max(ranks.get(user.require_acr or "", -1), ranks[self.default_acr])
-        if acr is None or ranks[acr] <= now:
-            return user.require_acr
-        self._save(replace(user, require_acr=acr), "mfa enabled", actor)
-        return acr
 
     def _prove(self, user: User, code: str) -> VerificationResult:
         names = self._names(user)
@@ -190,8 +190,8 @@ class Management:
         rest = [a for a in held if a.factor not in gone]
         if not self.authenticators.can_sign_in(replace(user, require_acr=None), rest):
             raise Refused(REQUIRED, "required")
-        counting = self.proving(user, held)
-        names = [name for name in self._names(user) if name in counting]
+        counting, every = self.proving(user, held), self._names(user)
+        names = [name for name in every if name in counting] or every
         if not verification.strip():
             _, question = self._ask(user, names)
             return DisableResult("pending", question=question)
@@ -234,9 +234,9 @@ class Management:
         return expendable(self.authenticators.prover.factors[name])
 
     def _under_way(self, user: User) -> Pending | None:
-        """The binding that was begun last."""
-        bindings = self.authenticators.bindings
-        found = [bindings.get(user.id, name) for name in self.authenticators.prover.factors]
+        """The binding of a second factor that was begun last."""
+        bindings, factors = self.authenticators.bindings, self.authenticators.prover.factors
+        found = [bindings.get(user.id, name) for name in factors if not starts(factors[name])]
         return max((p for p in found if p is not None), key=lambda p: p.asked_at, default=None)
 
     def _save(self, user: User, change: str, actor: str) -> None:
@@ -270,22 +270,16 @@ def _asks(challenge: Challenge) -> Literal["code", "number", "credential"]:
 
 
 def _question(challenge: Challenge) -> Question:
-    asks = _asks(challenge)
+    asks, form = _asks(challenge), challenge.form
     uri = str(challenge.public.get("provisioning_uri", ""))
-    sent = challenge.send
     return Question(
         asks,
-        challenge.form.text or challenge.form.title,
+        form.text % form.values if form.text else form.title,
         provisioning_uri=uri,
         qr_svg=qr.svg(uri) if uri else "",
-        masked_number=masked(sent.to) if sent is not None and sent.kind == "sms" else "",
+        masked_number=str(challenge.public.get("number", "")),
         options=challenge.public if asks == "credential" else {},
     )
-
-
-def masked(number: str) -> str:
-    """A number as its owner recognises it: +49•••••••01."""
-    return number[:3] + "•" * max(len(number) - 5, 0) + number[-2:]
 
 
 _in_use: list[Management] = []

@@ -10,7 +10,7 @@ from typing import Any
 
 from idp.factors.base import N_, Answer, Available, Challenge, Claim, Context, Form, Kind
 from idp.factors.ceremony import FACTOR, LIFETIME, Ceremony
-from idp.factors.credential import user_handle
+from idp.factors.credential import named_user
 from idp.factors.relying_party import WebAuthnSettings, named, relying_party
 from idp.model import Authenticator
 
@@ -46,7 +46,7 @@ class Passkey:
         return bool(_alone(ctx))
 
     def claim(self, answer: Answer) -> Claim:
-        return Claim(user_id=user_handle(answer) or "")
+        return named_user(answer)
 
     def begin(self, ctx: Context) -> Challenge:
         """While nobody is known, the same for everybody: it names no credential (14.6.2)."""

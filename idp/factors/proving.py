@@ -64,9 +64,11 @@ class Prover:
         timeout: timedelta,
         initializer: Callable[[], None] | None = None,
         spent: Spent | None = None,
+        threads: int = 64,
     ) -> None:
-        """`initializer` runs once in each thread that verifies. `spent` is told of a proof that
-        used its authenticator up."""
+        """`threads`: most answers that are looked at at once; as many as there are requests, so
+        that none waits unseen. `initializer` runs once in each of them. `spent` is told of a proof
+        that used its authenticator up."""
         self.factors = factors
         self._authenticators = authenticators
         self._attempts = attempts
@@ -75,7 +77,7 @@ class Prover:
         self._timeout = timeout
         self._spent = spent
         self._pool = ThreadPoolExecutor(
-            max_workers=64, thread_name_prefix="factor", initializer=initializer
+            max_workers=threads, thread_name_prefix="factor", initializer=initializer
         )
 
     def held(self, user: User | None) -> tuple[Authenticator, ...]:
@@ -98,13 +100,21 @@ class Prover:
         return Context(now, self._issuer, user, mine, self._once, peer)
 
     def verify(
-        self, factor: Factor, ctx: Context, asked: Challenge, answer: Answer, typed: str = ""
+        self,
+        factor: Factor,
+        ctx: Context,
+        asked: Challenge,
+        answer: Answer,
+        typed: str = "",
+        *,
+        against: str = "",
     ) -> Verdict:
-        """`typed` is the name that was given where nobody has it: failures count against it.
+        """`typed` is the name that was given where nobody has it: failures count against it, or
+        against what is said to be meant (`against`), whoever has it.
 
         Raises Busy when nobody could look at it; nothing is counted then.
         """
-        subject = subject_of(ctx.user, typed)
+        subject = against or subject_of(ctx.user, typed)
         verdict = self._take(factor.name, factor.verify, ctx, asked, answer, subject)
         if isinstance(verdict, NotProven):
             return verdict

@@ -17,12 +17,11 @@ from idp.factors.base import (
     claim,
     covered,
     holds,
-    lifetime,
     resendable,
     sends,
     uses,
 )
-from idp.factors.binding import again, begun
+from idp.factors.binding import again, begun, stands
 from idp.factors.proving import Prover
 from idp.flow.courier import Courier
 from idp.flow.interactions import Interactions
@@ -45,12 +44,11 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Whom an answer is about. `subject` is what stands for a user that nobody is, for counting;
-    `typed` the name to show again, and no more than what was typed."""
+    """Whom an answer is about: the name that was typed, or the authenticator that it names."""
 
     user: User | None
-    subject: str = ""
     typed: str = ""
+    authenticator_id: str = ""
 
 
 class Asking:
@@ -138,11 +136,11 @@ class Asking:
             return Claimed(at.user)
         said = claim(factor, answer)
         if said.user_id is not None:
-            found, subject, typed = self._users.get(said.user_id), said.user_id, ""
+            found = self._users.get(said.user_id)
         else:
-            found, subject, typed = self._users.find(said.username), said.username, said.username
+            found = self._users.find(said.username)
         known = None if found is None or found.disabled_at is not None else found
-        return Claimed(known, subject, typed)
+        return Claimed(known, said.username, said.authenticator_id)
 
     def opening(self, at: Situation, names: Sequence[str]) -> Interaction:
         """The interaction with its first question, so that one write stores both. A question that
@@ -227,10 +225,7 @@ class Asking:
         return (first, *(n for n in names if n != first and ambient(self.factors[n])))
 
     def stands(self, pending: Pending, now: datetime) -> bool:
-        """Whether a page drawn now may show this challenge again: it has half its life before it,
-        for the person to answer in."""
-        life = lifetime(self.factors[pending.factor])
-        return life is None or now - pending.asked_at <= life / 2
+        return stands(self.factors[pending.factor], pending, now)
 
     def _opened(self, at: Situation, names: Sequence[str]) -> list[tuple[Pending, Challenge]]:
         """The challenge of each: the one that is under way, while it stands, or a new one."""

@@ -87,8 +87,10 @@ class Courier:
 
     def _rendered(self, message: Message, user: User | None) -> Message:
         locale = message.locale or (user.locale if user is not None else None)
-        text = self._translate(locale, message.text) % message.values
-        subject = self._translate(locale, message.subject) if message.subject else ""
+        words = {name: self._translate(locale, word) for name, word in message.words.items()}
+        values = {**message.values, **words}
+        text = self._translate(locale, message.text) % values
+        subject = self._translate(locale, message.subject) % values if message.subject else ""
         if message.tail:
             text = f"{text}\n\n{message.tail}"
-        return replace(message, text=text, subject=subject % message.values, values={}, tail="")
+        return replace(message, text=text, subject=subject, values={}, words={}, tail="")

@@ -105,7 +105,8 @@ class Engine:
             self._asking.context(about, factor),
             Challenge(Form("", ()), pending.public, pending.private),
             answer,
-            claimed.subject,
+            claimed.typed,
+            against=claimed.authenticator_id,
         )
         if isinstance(verdict, NotProven):
             return self._refused(visit, user, factor, verdict, claimed.typed)

@@ -9,9 +9,12 @@ from idp.ports import Messenger
 from idp.settings import Settings
 
 
-def gateways(settings: Settings, post: Post) -> Mapping[str, Messenger]:
-    """Raises ConfigError for a gateway that lacks what it needs."""
+def gateways(settings: Settings, post: Post, queue: Messenger) -> Mapping[str, Messenger]:
+    """`queue` keeps mails until they are delivered. Raises ConfigError for a gateway that lacks
+    what it needs."""
     found: dict[str, Messenger] = {}
+    if settings.mail.host:
+        found["mail"] = queue
     sms = _sms(settings, post)
     if sms is not None:
         found["sms"] = sms

@@ -21,6 +21,10 @@ class Outbox:
         with self._lock:
             self._kept.appendleft((self._clock(), message))
 
+    def clear(self) -> None:
+        with self._lock:
+            self._kept.clear()
+
     def messages(self) -> Sequence[tuple[datetime, Message]]:
         with self._lock:
             return tuple(self._kept)

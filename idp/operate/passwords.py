@@ -10,7 +10,7 @@ from idp.factors.admin import BROKEN, WAIT
 from idp.factors.base import N_, Challenge, Factor, Form, Rejected
 from idp.factors.proving import NotProven, Prover
 from idp.model import Authenticator, Session, User
-from idp.ports import Authenticators, Clock, Ephemeral
+from idp.ports import Authenticators, Clock, Ephemeral, Tickets
 from idp.sessions.service import SessionService
 
 NAME = "password"
@@ -25,6 +25,7 @@ class PasswordChange:
     prover: Prover
     authenticators: Authenticators
     ephemeral: Ephemeral
+    tickets: Tickets
     sessions: SessionService
     bus: events.Bus
     clock: Clock
@@ -44,6 +45,7 @@ class PasswordChange:
         self.authenticators.add(fresh)  # first: there is no moment without a password
         for old in before:
             self.authenticators.remove(old.id)
+        self.tickets.revoke(user.id, self.clock())  # a link to reset it, sent before, is void
         ended = self.sessions.end_others(user.id, session.id, "password changed")
         self.bus.emit(events.PasswordChanged(at=self.clock(), user_id=user.id, by=user.id))
         return ended

@@ -9,11 +9,10 @@ from idp import events
 from idp.errors import Conflict, NotFound
 from idp.errors import Refused as Refused
 from idp.factors.base import Challenge, Context, Factor, Form, Rejected
-from idp.model import Authenticator, User, fold
+from idp.model import Authenticator, User
+from idp.operate import names
 from idp.ports import Clock, Stores
 from idp.sessions.service import SessionService
-
-MAX_USERNAME = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +36,9 @@ class UserAdmin:
     ) -> User:
         """A new account. Raises Conflict for a taken name, Refused for a bad one or a weak
         password; nothing is written then."""
-        name = username.strip()
-        if not fold(name) or len(name) > MAX_USERNAME or not name.isprintable():
-            raise Refused("a username has 1 to 256 printable characters")
+        if fields.get("email"):
+            fields["email"] = names.address(fields["email"])
+        name = names.username(username, fields.get("email"))
         if fields.get("require_acr") not in (None, *self.acrs):
             raise Refused(f"no such acr; there are: {', '.join(self.acrs)}")
         now = self.clock()
@@ -59,6 +58,47 @@ class UserAdmin:
         if found is None:
             raise NotFound(f"no user {name!r}; `idp user list` shows them")
         return found
+
+    def by_id(self, user_id: str) -> User:
+        """Raises NotFound."""
+        found = self.stores.users.get(user_id)
+        if found is None:
+            raise NotFound(f"no user {user_id!r}")
+        return found
+
+    def change(self, user_id: str, given: Mapping[str, Any], *, actor: str) -> User:
+        """Change these fields of the record; `disabled` too. Raises NotFound, Conflict, Refused;
+        nothing is written then. An address that is changed is not verified any more, unless it is
+        said to be."""
+        user, values = self.by_id(user_id), dict(given)
+        for name in ("username", "email_verified", "phone_verified", "claims", "disabled"):
+            if name in values and values[name] is None:
+                raise Refused(f"{name} cannot be null")
+        if values.get("email"):
+            values["email"] = names.address(values["email"])
+        for name in ("email", "phone"):
+            if name in values and values[name] != getattr(user, name):
+                values.setdefault(f"{name}_verified", False)
+        email = values.get("email", user.email)
+        if "username" in values:
+            values["username"] = names.username(values["username"], email)
+        if values.get("require_acr") not in (None, *self.acrs):
+            raise Refused(f"no such acr; there are: {', '.join(self.acrs)}")
+        disabled = values.pop("disabled", None)
+        if values:
+            user = replace(user, **values, updated_at=self.clock())
+            self.stores.users.save(user)
+            self._changed(user, "changed", actor)
+        if disabled is not None:
+            user = (self.disable if disabled else self.enable)(user.id, actor=actor)
+        return user
+
+    def remove(self, user_id: str, *, actor: str) -> None:
+        """The user and all that is theirs; what was signed in is not any more. Raises NotFound."""
+        user = self.by_id(user_id)
+        self.sessions.end_all(user.id, "user removed")
+        self.stores.users.remove(user.id)
+        self._changed(user, "removed", actor)
 
     def set_password(self, name: str, password: str, *, actor: str) -> User:
         """Replace the password. Every session of the user ends (OWASP ASVS 7.4.3)."""

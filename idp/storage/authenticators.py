@@ -1,7 +1,6 @@
 """What is bound to users. Secrets are sealed before they reach the database."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -15,6 +14,8 @@ from idp.storage.seal import Sealer
 from idp.storage.tables import authenticator
 
 _mapped = Mapped(Authenticator, authenticator, data=MAPPING)
+_names = [column.name for column in _mapped.columns]
+ID, SECRET = _names.index("id"), _names.index("secret")
 
 
 class SqlAuthenticators:
@@ -63,8 +64,8 @@ class SqlAuthenticators:
         return _mapped.dump(record) | {"secret": sealed}
 
     def _load(self, row: Row) -> Authenticator:
-        record = _mapped.load(row)
-        opened = self._sealer.open(
-            record.secret, table=authenticator.name, column="secret", row=record.id
+        values = list(row)
+        values[SECRET] = self._sealer.open(
+            row[SECRET], table=authenticator.name, column="secret", row=row[ID]
         )
-        return replace(record, secret=opened)
+        return _mapped.load(values)

@@ -122,6 +122,10 @@ class SqlGrants:
         pair = and_(grant.c.user_id == user_id, grant.c.client_id == client_id)
         return self._revoke(pair, now, because)
 
+    def revoke_all(self, user_id: str, now: datetime, because: str) -> int:
+        """Every grant of the user, those without a session too."""
+        return self._revoke(grant.c.user_id == user_id, now, because)
+
     def _revoke(self, which: ColumnElement[bool], now: datetime, because: str) -> int:
         statement = (
             grant.update()

@@ -31,6 +31,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -170,8 +171,18 @@ class _Sealed:
 
 
 def _bind(*fields: str) -> bytes:
-    parts = [VERSION, *(text.encode() for text in fields)]
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    *place, row = fields
+    return _bound_place(*place) + _bound(row.encode())
+
+
+@lru_cache(maxsize=256)
+def _bound_place(*fields: str) -> bytes:
+    """All but the row: as many values as there are sealed columns and keys."""
+    return b"".join(map(_bound, (VERSION, *(text.encode() for text in fields))))
+
+
+def _bound(part: bytes) -> bytes:
+    return len(part).to_bytes(4, "big") + part
 
 
 class Sealer:

@@ -10,7 +10,7 @@ from idp.model import User, fold
 from idp.storage.database import Database
 from idp.storage.prepared import Command, Prepared
 from idp.storage.records import MAPPING, Mapped, storable
-from idp.storage.tables import name, user
+from idp.storage.tables import consent, grant, name, user
 
 _mapped = Mapped(User, user, claims=MAPPING)
 
@@ -45,6 +45,11 @@ class SqlUsers:
         self._forget_names = Command(
             database, name.delete().where(name.c.user_id == bindparam("user_id"))
         )
+        self._remove_what_is_theirs = tuple(  # the rest goes with the row of the user
+            Command(database, table.delete().where(table.c.user_id == bindparam("user_id")))
+            for table in (grant, consent)
+        )
+        self._remove = Command(database, user.delete().where(user.c.id == bindparam("user_id")))
         self._add_name = Command(database, name.insert(), name.c.keys())
 
     def add(self, record: User) -> None:
@@ -80,6 +85,13 @@ class SqlUsers:
                     self._take_names(driver, record)
         except self._database.integrity_errors():
             raise _taken(record) from None
+
+    def remove(self, user_id: str) -> bool:
+        """The user and all that is theirs, in one transaction; the audit trail stays."""
+        with self._database.driver() as driver:
+            for command in self._remove_what_is_theirs:
+                command.touched(driver, user_id=user_id)
+            return bool(self._remove.touched(driver, user_id=user_id))
 
     def list(self, *, after: str = "", limit: int = 100) -> Sequence[User]:
         return [_mapped.load(row) for row in self._page.all(after=after, limit=limit)]

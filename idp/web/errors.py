@@ -60,7 +60,7 @@ def install(app: Flask, theme: Theme, bus: events.Bus, clock: Clock) -> None:
                 at=clock(),
                 support_code=code,
                 method=request.method,
-                path=request.path[:LONGEST_PATH],
+                path=_path(),
                 error=error.code,
                 reason=error.detail or error.public,
             )
@@ -90,7 +90,7 @@ def install(app: Flask, theme: Theme, bus: events.Bus, clock: Clock) -> None:
                 at=clock(),
                 support_code=code,
                 method=request.method,
-                path=request.path,
+                path=_path(),
                 cause=cause(problem),
             )
         )
@@ -98,6 +98,12 @@ def install(app: Flask, theme: Theme, bus: events.Bus, clock: Clock) -> None:
             "server_error", N_("Something went wrong here."), action=RETRY, status=500
         )
         return show(theme, error, code)
+
+
+def _path() -> str:
+    """Where it happened, for the audit trail: of a link, only that it was one."""
+    rule = "" if request.url_rule is None else request.url_rule.rule
+    return rule if "<token>" in rule else request.path[:LONGEST_PATH]
 
 
 def show(theme: Theme, error: IdpError, code: str) -> Response:

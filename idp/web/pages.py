@@ -14,7 +14,7 @@ from idp.ports import Clock, Users
 from idp.sessions.service import SessionService
 from idp.settings import Settings
 from idp.web import dev as dev_pages
-from idp.web import errors, home, login, logout, security, theme
+from idp.web import errors, home, links, login, logout, security, theme
 from idp.web.account import pages as account
 from idp.web.account.pages import AccountServices
 from idp.web.cookies import Cookies
@@ -34,6 +34,7 @@ class PageServices:
     observe: Observe
     limits_storage: str
     account: AccountServices
+    links: links.LinkServices
     dev: dev_pages.DevTools | None = None
 
 
@@ -78,6 +79,13 @@ def create_pages(settings: Settings, services: PageServices) -> Flask:
         visitor,
         csrf,
         looks,
+        settings.issuer,
+        limiter.limit(settings.web.sign_in_rate),
+    )
+    links.install(
+        app,
+        links.LinkPages(services.links, visitor, csrf, looks, settings.issuer),
+        services.links,
         settings.issuer,
         limiter.limit(settings.web.sign_in_rate),
     )

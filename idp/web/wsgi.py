@@ -1,22 +1,32 @@
-"""The door: machines' paths go to `machine`, everything else to Flask.
+"""The door: machines' paths go to `machine`, the admin API to its own application, everything else
+to the pages.
 
 The issuer's path is taken off here; a request outside it does not exist. Host and forwarding
 headers never make a URL: those come from the configuration.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from idp.web.machine import Machine, Route, StartResponse
 
 Wsgi = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+ADMIN = "/admin/v1"
 _NOT_FOUND = b'{"error":"not_found"}'
 
 
 class Door:
     def __init__(
-        self, routes: Mapping[str, Route], machine: Machine, pages: Wsgi, prefix: str
+        self,
+        routes: Mapping[str, Route],
+        machine: Machine,
+        pages: Wsgi,
+        prefix: str,
+        admin: Callable[[], Wsgi],
     ) -> None:
+        """`admin` makes its application, once somebody asks for it."""
+        self._admin = cache(admin)
         self._routes = routes
         self._machine = machine
         self._pages = pages
@@ -36,4 +46,8 @@ class Door:
                 return [_NOT_FOUND]
             environ["SCRIPT_NAME"] = self._prefix
             environ["PATH_INFO"] = path[len(self._prefix) :]
+        if environ["PATH_INFO"].startswith(ADMIN + "/"):
+            environ["SCRIPT_NAME"] = self._prefix + ADMIN
+            environ["PATH_INFO"] = environ["PATH_INFO"][len(ADMIN) :]
+            return self._admin()(environ, start_response)
         return self._pages(environ, start_response)

@@ -51,8 +51,8 @@ FORMS: tuple[tuple[str, dict[str, str]], ...] = (
 )
 
 
-# Those that need a fresh proof. Without a gateway for mail, that page has no form.
-FREE = {*READ, "/account/recovery-codes/download", "/account/contact/mail"}
+# Those that need a fresh proof.
+FREE = {*READ, "/account/recovery-codes/download"}
 LATE = [(path, form) for path, form in FORMS if path not in FREE]
 
 

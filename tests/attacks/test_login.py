@@ -109,6 +109,7 @@ def seen(response: TestResponse, username: str) -> tuple[int, list[tuple[str, st
     headers = [(n, v) for n, v in response.headers if n not in {"Date", "Content-Length"}]
     for pattern in (
         r"nonce[-=]\"?[A-Za-z0-9_+/=-]{16,}",
+        r"challenge&#34;: &#34;[A-Za-z0-9_-]{43}",
         r"[0-9a-f]{64}",
         r"[0-9a-f]{32}",
         r"\b[A-Z2-7]{4}-[A-Z2-7]{4}\b",

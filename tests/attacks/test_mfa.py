@@ -116,8 +116,9 @@ def person(live: Serving) -> Person:
 
 
 def signed_in(page: dict[str, Any]) -> bool:
+    """Else the same question again: with what was wrong, or nothing once the wait is over."""
     if page["step"] != "done":
-        assert page["error"], page
+        assert page["step"] == "factor", page
         return False
     return bool(code_of(page))
 

@@ -137,6 +137,25 @@ def test_mf_11_fifty_at_once_with_one_answer_and_one_gets_in(
     assert sum(at_once([send] * 50)) == 1
 
 
+def test_a_proof_does_not_undo_that_another_account_is_wanted(
+    house: House, registered: VirtualPasskey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ "Not you?" in one tab, while the passkey of the other is being looked at."""
+    visitor, tab = Visitor(house), Visitor(house)
+    visitor.begin()
+    tab.http, tab.step = visitor.http, dict(visitor.step)
+    factor = house.app.factors["passkey"]
+    genuine = factor.verify
+
+    def slow(*given: Any) -> Any:
+        tab.post(restart="1")
+        return genuine(*given)
+
+    monkeypatch.setattr(factor, "verify", slow)
+    answer = visitor.give(registered.get(visitor.options("passkey")), factor="passkey")
+    assert (answer["step"], answer["factor"], answer["username"]) == ("factor", "password", None)
+
+
 def test_mf_11_an_answer_made_for_another_session(house: House, registered: VirtualPasskey) -> None:
     victim, thief = Visitor(house), Visitor(house)
     victim.begin()
@@ -403,14 +422,28 @@ def test_an_answer_of_a_megabyte_is_not_read(house: House) -> None:
     assert response.status_code == 413
 
 
-def test_failures_are_counted_against_the_owner(house: House, registered: VirtualPasskey) -> None:
-    owner = registered.credentials[0].user_handle
+def test_who_knows_the_owners_id_cannot_lock_the_owner_out(
+    house: House, registered: VirtualPasskey
+) -> None:
+    """Every application knows it: it is the `sub` of its tokens."""
     thief = VirtualPasskey(ISSUER)
     thief.create({"challenge": "AAAA", "pubKeyCredParams": [{"alg": -7}], "user": {"id": "AAAA"}})
-    thief.credentials[0].user_handle = owner
+    thief.credentials[0].user_handle = registered.credentials[0].user_handle
+    said = [Visitor(house).alone(thief)["retry_after"] for _ in range(10)]
+    assert said[-1], "the thief waits"
+    assert Visitor(house).alone(registered)["step"] == "done"
+
+
+def test_failures_count_against_the_key_that_is_named(
+    house: House, registered: VirtualPasskey
+) -> None:
+    thief = VirtualPasskey(ISSUER)
+    thief.create({"challenge": "AAAA", "pubKeyCredParams": [{"alg": -7}], "user": {"id": "AAAA"}})
+    thief.credentials[0].user_handle = registered.credentials[0].user_handle
+    thief.credentials[0].id = registered.credentials[0].id
     said = [Visitor(house).alone(thief)["retry_after"] for _ in range(6)]
-    assert said[-1], said
-    assert not said[0]
+    assert (said[0], bool(said[-1])) == (None, True)
+    assert Visitor(house).alone(registered)["retry_after"]
 
 
 def _with_id(device: VirtualPasskey, options: Json, credential_id: bytes) -> Json:

@@ -18,9 +18,9 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from examples import demo
 from idp import settings as configuration
-from idp.app import Core, create_core
 from idp.cli.admin import user_admin
 from idp.cli.authenticators import enroll_totp
+from idp.core import Core, create_core
 from tests.live import Provider, provider
 
 CHROMIUM = (
@@ -34,12 +34,6 @@ CHROMIUM = (
 )
 PATIENCE = 10_000  # milliseconds
 PASSWORD = "correct horse battery staple"
-CONFIG = """
-[acr.aal1]
-any_of = [["password"]]
-[acr.aal2]
-any_of = [["password", ["totp", "recovery_code"]]]
-"""
 
 
 @dataclass
@@ -85,8 +79,6 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     url = f"http://localhost:{port}"
-    config = folder / "idp.toml"
-    config.write_text(CONFIG)
     with (
         provider(
             folder,
@@ -95,13 +87,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             "--state",
             str(folder / "state"),
             environment={"IDP_WEB__SIGN_IN_RATE": "100000/minute"},
-            config=config,
         ) as started,
         demo.running_relying_party(dict(started.described), port) as relying_party,
     ):
-        settings = configuration.read(
-            config, issuer=started.issuer, dev=True, state_dir=folder / "state"
-        )
+        settings = configuration.read(issuer=started.issuer, dev=True, state_dir=folder / "state")
         core = create_core(settings)
         yield Running(started, relying_party, core)
         core.close()
@@ -130,7 +119,7 @@ def enroll(running: Running) -> Enroll:
     def add(*, totp: bool = True, require_acr: str | None = None) -> Person:
         name = f"person{next(running.numbers)}"
         user = admin.add(name, password=PASSWORD, actor="test", require_acr=require_acr)
-        uri = enroll_totp(core, admin, user) if totp else ""
+        uri = enroll_totp(core, user) if totp else ""
         secret = parse_qs(urlsplit(uri).query).get("secret", [""])[0]
         return Person(name, PASSWORD, secret)
 

@@ -107,6 +107,8 @@ PAGES: tuple[tuple[str, Callable[[Visit], Any], str], ...] = (
         "Remove Authenticator app?",
     ),
     ("adding", lambda v: v.account("/authenticators/add/totp", totp=False), "Add your"),
+    ("passkey", lambda v: v.account("/authenticators/add/webauthn", totp=False), "Add a passkey"),
+    ("text message", lambda v: v.account("/authenticators/add/sms", totp=False), ""),
     ("recovery codes", lambda v: v.account("/recovery-codes"), "Recovery codes"),
     ("codes shown", lambda v: v.account("/recovery-codes").press("Make ten codes"), "Your recov"),
     ("second factor", lambda v: v.account("/second-factor"), "Second step"),

@@ -203,6 +203,37 @@ def test_a_phone_number_is_confirmed_by_the_message(
     expect(page.get_by_role("status")).to_contain_text(f"{number} is now your phone number.")
 
 
+def test_a_passkey_is_added_and_signs_in_alone_and_steps_up(
+    profile: Open, running: Running, enroll: Enroll
+) -> None:
+    person, context = enroll(totp=False), profile()
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    device = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": device})
+    steps.open_account(page, running, person, "/authenticators")
+    page.get_by_role("link", name="Add Passkey").click()
+    page.locator(".ceremony button").click()
+    expect(page.get_by_role("status")).to_contain_text("It was added.")
+    page.get_by_label("Name").fill("This laptop")
+    page.get_by_role("button", name="Save the name").click()
+    expect(page.get_by_role("heading", name="This laptop")).to_be_visible()
+
+    context.clear_cookies()
+    page.goto(f"{running.provider.issuer}/account/password")
+
+    # The device answers by itself, in the autofill of the name; it is as strong as it gets.
+    steps.at(page, "Change your password")
+
+
 def test_another_device_is_signed_out(
     either: BrowserContext, profile: Open, running: Running, enroll: Enroll
 ) -> None:

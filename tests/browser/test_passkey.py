@@ -11,7 +11,7 @@ from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 
 from examples import demo
 from idp import settings as configuration
-from idp.app import create_core
+from idp.core import create_core
 from tests.browser import steps
 from tests.browser.conftest import Enroll, Open, Person, Running
 from tests.browser.test_looks import PHONE, fits

@@ -8,7 +8,7 @@ from pathlib import Path
 import pyotp
 import pytest
 
-from tests.account import ACR, codes, enter, held, links, provider, send, visit
+from tests.account import codes, enter, held, links, provider, send, visit
 from tests.house import Browser, House, Request, answer_of
 
 LIST = "/account/authenticators"
@@ -127,6 +127,27 @@ def test_an_authenticator_app_is_added_named_and_removed(house: House) -> None:
     ]
 
 
+def test_a_number_is_added_by_the_code_that_was_sent(house: House) -> None:
+    browser = enter(house, "ben", f"{LIST}/add/sms")
+    page = browser.submit(number=NUMBER)
+    assert page.request.path == f"{LIST}/add/sms"
+    assert "Enter the code" in page.text
+    code = _sent(house, NUMBER)
+    assert "That did not match" in browser.submit(code="000000" if code != "000000" else "1").text
+    page = browser.submit(code=code)
+    assert page.request.path == f"{LIST}/{held(house, 'ben')['sms'][0]}"
+
+
+@pytest.mark.parametrize("factor", ["totp", "webauthn", "sms"])
+def test_every_method_that_is_offered_has_a_page(house: House, factor: str) -> None:
+    browser = enter(house, "ben", LIST)
+    assert browser.page is not None
+    assert f"{LIST}/add/{factor}" in browser.page.text
+    page = browser.get(f"{LIST}/add/{factor}")
+    assert page.status_code == 200
+    assert 'class="sections"' in page.text
+
+
 def test_a_reload_shows_the_same_key_and_a_wrong_code_keeps_it(house: House) -> None:
     browser = enter(house, "ben", ADD)
     right = browser.enrolling_code()
@@ -149,7 +170,7 @@ def test_giving_up_leaves_nothing(house: House) -> None:
     assert browser.enrolling_code() != before
 
 
-@pytest.mark.parametrize("factor", ["password", "recovery_code", "nothing", "webauthn"])
+@pytest.mark.parametrize("factor", ["password", "recovery_code", "nothing", "passkey"])
 def test_there_is_no_page_to_add_what_cannot_be_added(house: House, factor: str) -> None:
     browser = enter(house, "ben")
     assert browser.get(f"{LIST}/add/{factor}").status_code == 404
@@ -329,7 +350,7 @@ def test_who_has_no_second_factor_cannot_ask_for_it(house: House) -> None:
 
 
 def test_what_the_policy_demands_cannot_be_switched_off(tmp_path: Path) -> None:
-    house = provider(tmp_path, acr=ACR, flow={"default_acr": "aal2"})
+    house = provider(tmp_path, flow={"default_acr": "aal2"})
     browser = enter(house, "amy", "/account/second-factor")
     assert browser.page is not None
     assert "cannot be switched off" in browser.page.text
@@ -398,6 +419,29 @@ def test_five_tries_and_the_code_is_dead(house: House) -> None:
     assert "is now your phone number" not in browser.submit(code=code).text
     house.clock.advance(timedelta(minutes=1))
     assert "is now your phone number" not in browser.submit(code=code).text
+
+
+def test_a_mail_address_is_changed_by_its_link_alone(house: House) -> None:
+    browser = enter(house, "ben", "/account/contact/mail")
+    page = browser.submit(email="new@example.com")
+    assert "We sent a link to new@example.com" in page.text
+    _, message = house.outbox.messages()[0]
+    assert message.to == "new@example.com"
+    link = re.search(r"https?://\S+", message.text)
+    assert link
+    assert _mail(house) == "ben@example.com"
+    elsewhere = house.browser()
+    elsewhere.get(link[0].removeprefix(house.issuer))
+    assert _mail(house) == "ben@example.com"  # a scanner opens links, too
+    elsewhere.submit()
+    assert _mail(house) == "new@example.com"
+
+
+@pytest.mark.parametrize("typed", ["", "nobody", "a@b@c", "x" * 400 + "@example.com"])
+def test_what_is_no_address_gets_no_message(house: House, typed: str) -> None:
+    browser = enter(house, "ben", "/account/contact/mail")
+    browser.submit(email=typed)
+    assert not house.outbox.messages()
 
 
 def test_the_profile_keeps_what_is_not_on_the_page(house: House) -> None:
@@ -510,6 +554,12 @@ def _sent(house: House, number: str) -> str:
     code = re.search(r"\b\d{6}\b", message.text)
     assert code
     return code[0]
+
+
+def _mail(house: House) -> str | None:
+    user = house.app.stores.users.get(house.users["ben"]["sub"])
+    assert user is not None
+    return user.email
 
 
 def _text(page: str) -> str:

@@ -9,8 +9,6 @@ from typing import Any
 import pyotp
 import pytest
 
-from idp.factors import registry
-from tests import stand_ins
 from tests.house import Browser, House, Request, answer_of, build
 
 CHEAP = {"password": {"memory_kib": 8192, "iterations": 1}}
@@ -27,8 +25,7 @@ Start = Callable[..., House]
 
 
 @pytest.fixture
-def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
-    monkeypatch.setattr(registry, "installed", stand_ins.installed)
+def start(tmp_path: Path) -> Iterator[Start]:
     built: list[House] = []
 
     def begin(**settings: Any) -> House:

@@ -37,7 +37,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 from idp import settings
-from idp.app import create_core
+from idp.core import create_core
 core = create_core(settings.read(Path(sys.argv[1])))
 print("ready", flush=True)
 while True:

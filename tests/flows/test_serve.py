@@ -10,7 +10,7 @@ import psutil
 import pytest
 import requests
 
-from idp.app import Core
+from idp.core import Core
 from idp.storage.open import schema_current
 from tests.contract.race import race
 from tests.house import Request

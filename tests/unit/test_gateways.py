@@ -196,6 +196,14 @@ def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> 
         Twilio("AC1", "secret", "+15005550006", timedelta(seconds=5))
 
 
+class Queue:
+    def send(self, message: Message) -> None:
+        """Nothing is sent here."""
+
+
+QUEUE = Queue()
+
+
 def settings(**sms: Any) -> configuration.Settings:
     return configuration.read(issuer="http://localhost:1", dev=True, sms=sms, sms_token="t0ken")
 
@@ -205,14 +213,14 @@ def post(_url: str, _document: object, _headers: Any) -> int:
 
 
 def test_which_gateway_is_a_setting() -> None:
-    assert gateways(settings(), post) == {}
-    chosen = gateways(settings(gateway="webhook", webhook_url="https://sms.example"), post)
+    assert gateways(settings(), post, QUEUE) == {}
+    chosen = gateways(settings(gateway="webhook", webhook_url="https://sms.example"), post, QUEUE)
     assert isinstance(chosen["sms"], Webhook)
     twilio = {"gateway": "twilio", "twilio_account": "AC1", "sender": "+15005550006"}
-    assert isinstance(gateways(settings(**twilio), post)["sms"], Twilio)
+    assert isinstance(gateways(settings(**twilio), post, QUEUE)["sms"], Twilio)
 
 
 @pytest.mark.parametrize("sms", [{"gateway": "webhook"}, {"gateway": "twilio"}])
 def test_a_gateway_without_what_it_needs_says_what(sms: dict[str, str]) -> None:
     with pytest.raises(ConfigError, match="set sms"):
-        gateways(settings(**sms), post)
+        gateways(settings(**sms), post, QUEUE)

@@ -121,7 +121,7 @@ def build(folder: Path, counts: Counts) -> House:
     users = UserAdmin(stores, app.factors, app.sessions, app.bus, clock, ISSUER, acrs)
     clients = ClientAdmin(stores.clients, app.bus, clock, acrs)
     people = {user["username"]: user for user in seeds.people(users, app.authenticators)}
-    known = {c["client_id"]: c for c in seeds.clients(clients, RELYING_PARTY)}
+    known = {c["client_id"]: c for c in seeds.clients(clients, RELYING_PARTY, ISSUER)}
     return House(app, clock, outbox, people, known, users, clients, ISSUER)
 
 

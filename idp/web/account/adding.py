@@ -19,7 +19,6 @@ from idp.web.account.room import Here, Room
 from idp.web.account.ways import PASSWORD
 from idp.web.challenge import drawn
 from idp.web.theme import factor_template
-from idp.web.visitor import Visitor
 
 CONTROLS = frozenset({"csrf", "factor", "enroll", "cancel", "resend", "choose"})
 ADDED = N_("It was added. Give it a name that you will know it by.")
@@ -29,13 +28,11 @@ class Adding:
     def __init__(
         self,
         room: Room,
-        visitor: Visitor,
         authenticators: AuthenticatorAdmin,
         factors: Mapping[str, Factor],
         clock: Clock,
     ) -> None:
         self._room = room
-        self._visitor = visitor
         self._authenticators = authenticators
         self._factors = factors
         self._clock = clock
@@ -47,7 +44,7 @@ class Adding:
         if asked is None:
             try:
                 asked = self._authenticators.begin(
-                    here.user.id, factor, address=self._visitor.address()
+                    here.user.id, factor, peer=self._room.peer(), address=self._room.address()
                 )
             except (Refused, NotSent) as refused:
                 return self._room.refuse(here, refused.public, path=LIST)
@@ -62,7 +59,7 @@ class Adding:
             return self._room.to(LIST)
         try:
             if form.get("resend"):
-                self._authenticators.resend(here.user.id, factor, address=self._visitor.address())
+                self._authenticators.resend(here.user.id, factor, address=self._room.address())
                 return self._room.to(request.path)
             answer = {name: value for name, value in form.items() if name not in CONTROLS}
             bound = self._authenticators.confirm(
@@ -70,7 +67,8 @@ class Adding:
                 factor,
                 answer,
                 actor=here.user.id,
-                address=self._visitor.address(),
+                peer=self._room.peer(),
+                address=self._room.address(),
             )
         except (NotConfirmed, NotSent, Refused, Conflict) as problem:
             return self._refused(here, problem)

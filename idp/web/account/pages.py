@@ -83,7 +83,7 @@ def install(
     profile = Profile(room, s.profiles, theme.locales)
     password = ChangePassword(room, s.authenticators, s.passwords, s.clock)
     held = Authenticators(room, s.authenticators, s.factors, s.profiles)
-    adding = Adding(room, visitor, s.authenticators, s.factors, s.clock)
+    adding = Adding(room, s.authenticators, s.factors, s.clock)
     codes = RecoveryCodes(room, s.authenticators, s.factors, s.ephemeral, theme.brand, s.clock)
     second = SecondFactor(room, s.profiles)
     contact = Contact(room, visitor, s.phones, s.mails, s.clock)

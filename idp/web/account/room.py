@@ -127,8 +127,15 @@ class Room:
             "retry_after": told.wait if told is not None else None,
             "success": None if refused else words,
         }
-        name = template if "/" in template else f"account/{template}"
-        return page(self._theme, _file(name), page_id="account", **{**context, **frame})
+        name = template if template.endswith(".html") else f"account/{template}.html"
+        return page(self._theme, name, page_id="account", **{**context, **frame})
+
+    def peer(self) -> bytes | None:
+        """The certificate of this connection, DER."""
+        return self._visitor.peer()
+
+    def address(self) -> str:
+        return self._visitor.address()
 
     def token(self, here: Here, path: str = "") -> str:
         """What a form carries that is sent to this page, or to `path`."""
@@ -195,10 +202,6 @@ def _below(path: str, roots: tuple[str, ...]) -> bool:
 
 def _purpose(path: str) -> str:
     return f"form {path}"
-
-
-def _file(name: str) -> str:
-    return name if name.endswith(".html") else f"{name}.html"
 
 
 def _worded(notice: Notice) -> str:

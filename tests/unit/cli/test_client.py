@@ -6,7 +6,7 @@ import pytest
 from joserfc.jwk import ECKey
 
 from idp import settings
-from idp.app import create_core
+from idp.core import create_core
 from idp.oidc.claims import SCOPES
 from idp.operate.clients import secret_hash
 from tests.unit.cli.conftest import Run

@@ -6,6 +6,7 @@ from typing import Any
 import pyotp
 import pytest
 
+from idp.cli.db import opened
 from tests.unit.cli.conftest import Run
 
 POLICY = (
@@ -109,7 +110,13 @@ def test_an_authenticator_is_named_and_removed(run: Run, ana: str) -> None:
         assert (kept.code, kept.out) == (1, "")
         assert "Add another way first" in kept.err
     run("mfa", "verify", "ana", stdin=code(begun(run)))
-    assert run("mfa", "remove", "ana", app).code == 0
+    with opened(None) as core:
+        session = core.sessions.establish(core.authenticators.user(ana), (), None).session
+        assert run("mfa", "remove", "ana", app).code == 0
+        assert session is not None
+        ended = core.stores.sessions.get(session.id)
+        assert ended is not None
+        assert ended.ended_at is not None
     assert len(listed(run)) == 2
 
 

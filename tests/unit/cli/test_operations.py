@@ -10,8 +10,8 @@ import click
 import pytest
 
 from idp import events, settings
-from idp.app import create_core
 from idp.cli import COMMANDS, group
+from idp.core import create_core
 from tests.unit.cli.conftest import Run
 
 

@@ -6,7 +6,7 @@ import pyotp
 import pytest
 
 from idp import settings
-from idp.app import create_core
+from idp.core import create_core
 from idp.factors.base import Context
 from tests.unit.cli.conftest import PASSWORD, Run
 
@@ -95,7 +95,7 @@ def test_totp_that_no_acr_uses_adds_nobody(run: Run, monkeypatch: pytest.MonkeyP
     [
         (("add", "ANA"), "", 1, "taken"),
         (("add", "  "), "", 1, "1 to 256"),
-        (("add", "a\x1b[31m"), "", 1, "printable"),
+        (("add", "a\x1b[31m"), "", 1, "no control characters"),
         (("add", "x" * 257), "", 1, "1 to 256"),
         (("add", "ben", "--require-acr", "aal9"), "", 1, "aal1, aal2"),
         (("add", "ben", "--password-stdin"), "short", 1, "at least 8"),

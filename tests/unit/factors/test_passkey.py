@@ -23,9 +23,10 @@ def test_it_works_with_what_was_registered_as_webauthn() -> None:
 
 def test_the_credential_says_whose_it_is() -> None:
     key = device()
-    register(key)
+    held = register(key)
     asked = FACTOR.begin(context(user=None))
-    assert claim(FACTOR, answer(key.get(options(asked)))) == Claim(user_id=USER.id)
+    said = claim(FACTOR, answer(key.get(options(asked))))
+    assert said == Claim(user_id=USER.id, authenticator_id=held.id)
 
 
 @pytest.mark.parametrize(
@@ -39,6 +40,8 @@ def test_the_credential_says_whose_it_is() -> None:
         '{"response": {"userHandle": 1}}',
         '{"response": {"userHandle": "*"}}',
         '{"response": {"userHandle": "_w"}}',
+        '{"response": {"userHandle": "dTE"}}',
+        '{"response": {"userHandle": "dTE"}, "id": "*"}',
         "x" * 100_000,
     ],
 )

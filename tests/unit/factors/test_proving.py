@@ -19,7 +19,7 @@ from idp.factors.base import (
     Kind,
     Rejected,
 )
-from idp.factors.proving import NotProven, Proven, Prover, Unfinished, subject_of
+from idp.factors.proving import TAKEN, NotProven, Proven, Prover, Unfinished, subject_of
 from idp.model import Authenticator, User
 from tests.house import START, House
 
@@ -122,7 +122,8 @@ def test_a_right_answer_is_saved_with_its_time_and_clears_the_count(
     prove(Scripted(reject))
     verdict = prove(Scripted(lambda ctx: replace(ctx.held[0], data={"n": 1})))
     assert verdict == Proven(replace(bound, data={"n": 1}, last_used_at=house.clock()))
-    assert house.app.stores.authenticators.of(user.id)[-1].data == {"n": 1}
+    held = {a.id: a for a in house.app.stores.authenticators.of(user.id)}
+    assert held[bound.id].data == {"n": 1}
     assert failures(house, user.id) == 0
 
 
@@ -253,3 +254,35 @@ def test_saving_what_was_removed_is_an_error_of_the_store(house: House) -> None:
     """The prover relies on it."""
     with pytest.raises(NotFound):
         house.app.stores.authenticators.save(Authenticator("gone", "u", "scripted", START))
+
+
+def test_a_refusal_may_leave_a_mark(house: House, prove: Prove, bound: Authenticator) -> None:
+    def mark(ctx: Context) -> Authenticator:
+        raise Rejected("copied", marked=replace(ctx.held[0], data={"copied_at": "now"}))
+
+    verdict = prove(Scripted(mark))
+    assert isinstance(verdict, NotProven)
+    (stored,) = [a for a in house.app.stores.authenticators.of(bound.user_id) if a.id == bound.id]
+    assert (stored.data, stored.last_used_at) == ({"copied_at": "now"}, None)
+
+
+def test_nobody_marks_what_is_anothers(house: House, prove: Prove, bound: Authenticator) -> None:
+    other = house.user_admin.get("cyd")
+
+    def mark(ctx: Context) -> Authenticator:
+        raise Rejected("copied", marked=replace(bound, data={"copied_at": "now"}))
+
+    prove(Scripted(mark), who=other)
+    (stored,) = [a for a in house.app.stores.authenticators.of(bound.user_id) if a.id == bound.id]
+    assert stored.data == {}
+
+
+def test_what_is_bound_already_is_not_bound_again(
+    house: House, prove: Prove, bound: Authenticator
+) -> None:
+    other = house.user_admin.get("cyd")
+    again = replace(bound, user_id=other.id)
+    verdict = prove(Scripted(lambda _: again), who=other, bind=True)
+    assert isinstance(verdict, NotProven)
+    assert (verdict.kind, verdict.public) == ("wrong", TAKEN)
+    assert bound.id not in {a.id for a in house.app.stores.authenticators.of(other.id)}

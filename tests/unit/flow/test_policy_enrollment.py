@@ -5,7 +5,15 @@ from itertools import combinations
 
 import pytest
 
-from idp.flow.policy import Policy, Unreachable, outstanding, strongest, to_enroll
+from idp.flow.policy import (
+    Policy,
+    Unreachable,
+    outstanding,
+    reachable,
+    serving,
+    strongest,
+    to_enroll,
+)
 from idp.model import Achieved
 from tests.unit.flow.small import (
     HOUR,
@@ -93,3 +101,21 @@ def test_the_strongest_level_is_the_last_that_what_is_held_completes(held: tuple
         policy = policy_of({"x": (first,), "y": (second,)})
         possible = [n for n in ("x", "y") if oracle(policy, wants(n), everything)]
         assert strongest(policy, holds(held)) == (possible[-1] if possible else None)
+
+
+@pytest.mark.parametrize("held", list(subsets("abc")))
+def test_what_serves_a_level_is_held_and_asked_by_a_recipe_that_is_completed(
+    held: tuple[str, ...],
+) -> None:
+    for first, second in combinations(ABC, 2):
+        policy = policy_of({"x": (first, second)})
+        everything = [proof(name) for name in held]
+        assert reachable(policy, "x", holds(held)) == bool(oracle(policy, wants("x"), everything))
+        found = serving(policy, "x", holds(held))
+        possible = [
+            recipe
+            for recipe in (first, second)
+            if oracle(policy_of({"x": (recipe,)}), wants("x"), everything)
+        ]
+        assert found == {f for recipe in possible for step in recipe for f in step} & set(held)
+    assert not reachable(policy, "unknown", holds(held))
