@@ -34,6 +34,7 @@ class Gateway:
     status: int = 201
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
+    after: bytes = b""  # what follows on the connection
     hang: threading.Event | None = None
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
@@ -58,7 +59,7 @@ def gateway() -> Iterator[Gateway]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(found.body)))
             self.end_headers()
-            self.wfile.write(found.body)
+            self.wfile.write(found.body + found.after)
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
@@ -116,6 +117,14 @@ def test_a_gateway_that_hangs_is_given_up(gateway: Gateway) -> None:
     with pytest.raises(OutboundError, match="took longer"):
         webhook(gateway, timedelta(milliseconds=300)).send(MESSAGE)
     gateway.hang.set()
+
+
+def test_a_gateway_that_answers_twice_sent_once(gateway: Gateway) -> None:
+    gateway.after = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+    sender = webhook(gateway)
+    sender.send(MESSAGE)
+    sender.send(MESSAGE)
+    assert len(gateway.seen) == 2
 
 
 def test_an_answer_without_end_does_no_harm(gateway: Gateway) -> None:

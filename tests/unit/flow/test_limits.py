@@ -166,6 +166,33 @@ def test_a_region_that_answers_too_seldom_is_alarmed_about_then_closed(database:
     desk.send(number(42), replace(USER, id="tomorrow"))
 
 
+@pytest.mark.parametrize(
+    ("comes_back", "most"),
+    [
+        (0, 20),  # nobody types a code in: until the region is judged
+        (2, 200),  # the fraudster types every second one in: twenty for each of ten addresses
+    ],
+)
+def test_mf_07_five_hundred_sends_over_everything(
+    database: Database, comes_back: int, most: int
+) -> None:
+    """Fresh numbers in blocks, fresh accounts, ten addresses."""
+    desk = Desk(database, SmsSettings(regions=("DE",)))
+    sent = 0
+    for n in range(500):
+        with suppress(NotSent):
+            to = number(n % 25 * 1000 + n // 25)
+            desk.send(to, replace(USER, id=f"u{n // 2}"), f"192.0.2.{n % 10}")
+            sent += 1
+            if comes_back and sent % comes_back == 0:
+                desk.limits.verified("DE")
+    assert 0 < sent <= most
+    stopped = [e.stopped for e in desk.seen if isinstance(e, events.SmsAlarm)]
+    assert stopped == ([True] if not comes_back else [False])
+    refused = [e for e in desk.seen if isinstance(e, events.MessageRefused)]
+    assert len(refused) == 500 - sent
+
+
 def test_a_closed_region_uses_up_nothing_of_the_others(database: Database) -> None:
     desk = Desk(database, SETTINGS.model_copy(update={"judge_after": 4, "per_day": 10}))
     for n in range(40):
