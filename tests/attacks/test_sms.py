@@ -12,6 +12,7 @@ from werkzeug.test import Client, TestResponse
 from idp.dev import seeds
 from idp.factors.sms import parsed
 from idp.model import Message
+from tests.account import enter, provider
 from tests.house import Browser, House, Request, answer_of, build
 
 RATE = "100000/minute"  # the limit per address is another defence: here it would hide these
@@ -239,6 +240,28 @@ def test_mf_07_five_hundred_sends(house: House) -> None:
     assert any(row.event == "message_refused" for row in rows)
     assert any(row.event == "sms_alarm" for row in rows)
     assert not any("+4915123" in str(row.detail) for row in rows)
+
+
+def test_mf_07_one_address_has_one_budget_in_sign_ins_and_account_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = provider(tmp_path, sms={"per_address": 2})
+
+    def addressed(house: House) -> Browser:
+        browser = Browser(house)
+        browser.http = Client(
+            lambda environ, start: house.app.wsgi({**environ, "REMOTE_ADDR": "192.0.2.1"}, start)
+        )
+        return browser
+
+    monkeypatch.setattr(House, "browser", addressed)
+    at_the_code(house)
+    for username, number in (("ben", "+4915123777777"), ("amy", "+4915123777778")):
+        browser = enter(house, username, "/account/authenticators/add/sms")
+        browser.submit(number=number)
+    assert "Too many messages were sent" in page_of(browser)
+    assert [m.to for m in texts(house)] == ["+4915123777777", house.users["cho"]["phone"]]
+    house.app.close()
 
 
 def test_a_gateway_that_fails_after_it_sent_leaves_the_code_good(
