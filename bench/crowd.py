@@ -1,8 +1,10 @@
 """A hundred people at once, with password and TOTP: does everybody get in, and how fast, beside
 what the machine's cores can hash in the same minute?
 
-The clients share the cores with the server, so theirs is kept small (raw sockets) and counted: the
-rate is that of the wall clock, and beside it that of the time which the clients left.
+The clients run on the server's cores, so they cost little (raw sockets, requests as bytes) and
+what they cost is told. `share` compares rates by the wall clock, clients included. `share_of_cpu`
+is the part of the server's CPU that is hashing: the same where nothing else runs, and steadier
+where something does.
 """
 
 import os
@@ -22,6 +24,7 @@ from bench.raw import argon2id
 from bench.server import cpu_seconds
 from bench.site import Site, Visitor
 
+TARGET = 0.85
 CONCURRENT = 100
 PEOPLE = 300  # more than are there at once, so that somebody always comes after who leaves
 CODE_EXPIRES = 90  # seconds until the same person has a code that was not used
@@ -52,16 +55,22 @@ def figures(site: Site, folder: Path, rounds: int) -> Mapping[str, Any]:
         hashing.append(between(before, hashes()))
     rates = [PEOPLE / r.seconds for r in rushes]
     server = [r.server / PEOPLE * 1000 for r in rushes]
+    share = median(r / h.rate for r, h in zip(rates, hashing, strict=True))
+    refused: Counter[str] = Counter()
+    for one in rushes:
+        refused.update(one.refused)
     return {
         "people": CONCURRENT,
-        "refused": dict(sum((Counter(r.refused) for r in rushes), Counter())),
+        "refused": dict(refused),
         "hashing": median(h.rate for h in hashing),
         "hash_ms": median(h.ms for h in hashing),
         "rate": median(rates),
         "server_ms": median(server),
         "client_ms": median(r.client / PEOPLE * 1000 for r in rushes),
-        "share": median(r / h.rate for r, h in zip(rates, hashing, strict=True)),
+        "share": share,
         "share_of_cpu": median(h.ms / s for s, h in zip(server, hashing, strict=True)),
+        "target": TARGET,
+        "met": share >= TARGET and not refused,
     }
 
 

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 MANY = "1000000/minute"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def idp(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[Provider]":
     """A provider in a process of its own, with the people and clients of `idp dev`, an outbox and
-    a clock that can be moved. One for the whole run; `idp.settings(...)` starts another one."""
+    a clock that can be moved. One for a module of tests: what time did in one file is no matter in
+    the next, where an application may compare it with its own. `idp.settings(...)` starts another
+    one."""
     with _running(tmp_path_factory) as provider:
         yield provider
 
