@@ -49,6 +49,19 @@ def _iso8601(value: object) -> object:
 
 Duration = Annotated[timedelta, BeforeValidator(_iso8601), Field(gt=timedelta(0))]
 SigningAlg = Literal["ES256", "RS256", "Ed25519"]
+NumberType = Literal[
+    "fixed_line",
+    "mobile",
+    "fixed_line_or_mobile",
+    "toll_free",
+    "premium_rate",
+    "shared_cost",
+    "voip",
+    "personal_number",
+    "pager",
+    "uan",
+    "voicemail",
+]
 
 
 class Section(BaseModel):
@@ -213,7 +226,8 @@ class SmsSettings(Section):
     gateway: Literal["", "webhook", "twilio"] = ""
     """Who sends them. Empty: nobody, and the factor `sms` is not available."""
     webhook_url: str = ""
-    """Where a message is posted as JSON (`to`, `text`, `id`), with `sms_token` as bearer token."""
+    """Where a message is posted as JSON (`id`, `to`, `text`, `sender`), with `sms_token` as bearer
+    token. A private address has to be in `outbound.allow`."""
     twilio_account: str = ""
     """Account SID; its auth token is `sms_token`."""
     sender: str = ""
@@ -222,8 +236,15 @@ class SmsSettings(Section):
     """For one delivery."""
     regions: tuple[str, ...] = ()
     """Regions that may be sent to (ISO 3166, such as `DE`). Empty: none, outside development."""
-    refused_types: tuple[str, ...] = ("premium_rate", "shared_cost", "uan", "pager", "voicemail")
-    """Kinds of numbers that get no message (names of the library `phonenumbers`, lower case)."""
+    refused_types: tuple[NumberType, ...] = (
+        "premium_rate",
+        "shared_cost",
+        "personal_number",
+        "uan",
+        "pager",
+        "voicemail",
+    )
+    """Kinds of numbers that get no message; `voip`, `toll_free` and `fixed_line` are others."""
     spacing: tuple[Duration, ...] = (
         timedelta(minutes=1),
         timedelta(minutes=2),
@@ -235,17 +256,18 @@ class SmsSettings(Section):
     numbers_per_user: int = Field(default=3, ge=1)
     """Different numbers of one user in 24 hours."""
     per_address: int = Field(default=20, ge=1)
-    """Messages that one network address may cause in an hour."""
+    """Messages that one address (IPv6: one /64) may cause in an hour."""
     per_prefix: int = Field(default=30, ge=1)
     """Messages in an hour to numbers that differ in their last three digits alone."""
     per_day: int = Field(default=1000, ge=1)
     """Messages in 24 hours, to all: the budget. Beyond it nothing is sent."""
     alarm_ratio: float = Field(default=2.0, gt=1)
-    """Sent for each verified code of a region in 24 hours: from here on an alarm is raised."""
+    """Sent for each verified code of a region in one day (UTC): beyond it an alarm is raised."""
     stop_ratio: float = Field(default=5.0, gt=1)
-    """From here on nothing is sent to the region until the day is over."""
+    """Beyond it nothing is sent to the region until codes come back or the day is over."""
     judge_after: int = Field(default=20, ge=1)
-    """Messages to a region before its ratio is judged."""
+    """Messages of a day to a region before its ratio is judged: more than are on their way at any
+    one time, or a busy minute looks like fraud."""
 
 
 class RecoverySettings(Section):

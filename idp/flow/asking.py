@@ -199,7 +199,7 @@ class Asking:
         if challenge.send is None:
             return after
         went = self._sent(at, challenge.send)
-        if isinstance(went, NotSent) and not went.uncertain:
+        if isinstance(went, NotSent) and not went.receipt:
             return _told(at.visit.interaction, went)
         return _told(after, went)
 
@@ -294,13 +294,16 @@ class Asking:
 
 
 def _told(interaction: Interaction, went: str | NotSent) -> Interaction:
-    """The interaction with the receipt of its message, or with why there is none."""
+    """The interaction with the receipt of its message, and with why it went wrong."""
+    receipt = went.receipt if isinstance(went, NotSent) else went
     if isinstance(went, NotSent):
-        return replace(interaction, notice=went.public, retry_at=went.retry_at)
+        interaction = replace(interaction, notice=went.public, retry_at=went.retry_at)
+    if not receipt:
+        return interaction
     if interaction.enrolling is not None:
-        return replace(interaction, enrolling=replace(interaction.enrolling, receipt=went))
+        return replace(interaction, enrolling=replace(interaction.enrolling, receipt=receipt))
     first, *rest = interaction.pending
-    return replace(interaction, pending=(replace(first, receipt=went), *rest))
+    return replace(interaction, pending=(replace(first, receipt=receipt), *rest))
 
 
 def in_grace(at: Situation) -> bool:
