@@ -3,7 +3,7 @@
 Reads, begins challenges and sends what carries them; nothing here takes an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -68,8 +68,12 @@ class Asking:
         self._courier = courier
 
     def situation(self, visit: Visit, now: datetime) -> Situation:
+        """A proof by what was removed since is none: who began with a password that was changed
+        meanwhile does not end with it."""
         user = self._user(visit)
-        return Situation(visit, user, self.prover.held(user), now)
+        bound = self.prover.bound(user)
+        held = tuple(a for a in bound if a.disabled_at is None)
+        return Situation(_standing(visit, {a.id for a in bound}), user, held, now)
 
     def requirements(self, at: Situation) -> tuple[Requirement, ...]:
         visit = at.visit
@@ -304,6 +308,17 @@ def _told(interaction: Interaction, went: str | NotSent) -> Interaction:
         return replace(interaction, enrolling=replace(interaction.enrolling, receipt=receipt))
     first, *rest = interaction.pending
     return replace(interaction, pending=(replace(first, receipt=receipt), *rest))
+
+
+def _standing(visit: Visit, bound: Set[str]) -> Visit:
+    """Without the proofs by what is not bound any more."""
+    interaction = visit.interaction
+    kept = tuple(p for p in interaction.achieved if p.authenticator_id in bound)
+    if kept == interaction.achieved:
+        return visit
+    return replace(
+        visit, stored=replace(visit.stored, interaction=replace(interaction, achieved=kept))
+    )
 
 
 def in_grace(at: Situation) -> bool:

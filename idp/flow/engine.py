@@ -69,7 +69,7 @@ class Engine:
         lost = self._enrolling.lost(at, result)
         if lost is not None:
             return self._enroll(at, lost)
-        return Done(visit.stored, at.user, self._named(result))
+        return Done(at.visit.stored, at.user, self._named(result))
 
     def opening(self, visit: Visit) -> Interaction:
         """The new interaction with its first question, so that one write stores both."""
@@ -88,7 +88,7 @@ class Engine:
         result = self._asking.outstanding(at, self._asking.requirements(at))
         if not isinstance(result, Reached):
             return None
-        return Done(visit.stored, at.user, self._named(result))
+        return Done(at.visit.stored, at.user, self._named(result))
 
     def answer(self, visit: Visit, factor_name: str, answer: Answer) -> Step:
         """Take the answer to a pending challenge, and say where the interaction stands then."""
