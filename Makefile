@@ -22,7 +22,7 @@ demo: $(STAMP) ## Run the provider and a relying party; prints where to click
 
 test: $(STAMP) ## Run every test against real PostgreSQL, Redis, Chromium and Node clients
 	@scripts/services.sh
-	@exec $(BIN)/python -m pytest -n auto --dist loadgroup tests
+	@exec $(BIN)/python -m pytest -n auto --dist loadgroup tests examples/relying_party
 
 lint: $(STAMP) ## Check style, types, layers, and that generated files are current
 	@$(BIN)/ruff check .

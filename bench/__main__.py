@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import latency, report, table
+from bench import crowd, latency, report, steps, table
 from bench.ours import ours, start_figures
 from bench.rival import rival
 from bench.rounds import Rounds
@@ -59,6 +59,8 @@ def measure(folder: Path, effort: Effort, count: int, many: int) -> dict[str, An
         rounds = Rounds(small, large, other, bare, folder, effort.share)
         rounds.go(count)
         beside = latency.figures(small, effort.latencies)
+        single = steps.figures(small, folder / "small", count)
+        rush = crowd.figures(small, folder / "small", count)
     samples = rounds.samples
     return {
         "machine": {**report.machine(), "load": [load, os.getloadavg()[0]]},
@@ -69,6 +71,8 @@ def measure(folder: Path, effort: Effort, count: int, many: int) -> dict[str, An
         "raw": report.raw(samples),
         "growth": list(report.growth(samples, small, large)),
         "latency": beside,
+        "steps": single,
+        "crowd": rush,
         "start": report.start(start),
     }
 

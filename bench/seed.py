@@ -5,14 +5,23 @@ columns there are, they hold what they hold in use.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyotp
 from sqlalchemy import Connection, Table, create_engine, select
 
+from bench.site import Person
+from idp import settings as configuration
+from idp.app import create_core
+from idp.cli.admin import user_admin
+from idp.factors.admin import AuthenticatorAdmin
+from idp.operate.users import UserAdmin
 from idp.storage import tables
 
 BATCH = 10_000
@@ -147,3 +156,33 @@ def _transaction(state: Path) -> Iterator[Connection]:
             yield connection
     finally:
         engine.dispose()
+
+
+def people(state: Path, issuer: str, count: int, second: str = "totp") -> list[Person]:
+    """`count` people more, each with a password and a second factor of their own, or none; written
+    by the services themselves, since what they keep is sealed for its row."""
+    core = create_core(configuration.read(issuer=issuer, dev=True, state_dir=state))
+    admin = user_admin(core)
+    prefix = f"{second or 'alone'}-{secrets.token_hex(2)}"
+    try:
+        return [
+            _person(core.authenticators, admin, f"{prefix}-{number}", second)
+            for number in range(count)
+        ]
+    finally:
+        core.close()
+
+
+def _person(authenticators: AuthenticatorAdmin, admin: UserAdmin, name: str, second: str) -> Person:
+    password = secrets.token_urlsafe(12)
+    user = admin.add(name, password=password, actor="bench")
+    if second == "recovery_code":
+        codes = authenticators.issue_codes(user.id, actor="bench")
+        return Person(name, password, recovery_codes=codes)
+    if second != "totp":
+        return Person(name, password)
+    past = authenticators.clock() - timedelta(days=1)
+    earlier = replace(authenticators, clock=lambda: past)
+    seed = str(earlier.begin(user.id, "totp").public["secret"])
+    earlier.confirm(user.id, "totp", {"code": pyotp.TOTP(seed).at(past)}, actor="bench")
+    return Person(name, password, seed)

@@ -39,6 +39,7 @@ class Person:
     username: str
     password: str
     totp_secret: str | None = None
+    recovery_codes: tuple[str, ...] = ()
 
 
 @dataclass
@@ -98,13 +99,40 @@ class Site:
 class Visitor:
     """A browser's part: keeps cookies, follows redirects, fills in plain forms."""
 
-    def __init__(self, site: Site, person: str = "ben") -> None:
+    def __init__(self, site: Site, person: str = "ben", acr: str = "") -> None:
         self._site = site
         self._person = site.people[person]
+        self._acr = acr
         self._cookies: dict[str, str] = {}
 
     def code(self, connection: Connection) -> str:
         """One authorization request, answered: with pages the first time, then by the session."""
+        answer = self._begin(connection)
+        for _ in range(12):
+            target = answer.header("Location")
+            if target is None:
+                answer = self._send(self._filled(answer))
+            elif target.startswith(CALLBACK):
+                return parse_qs(urlsplit(target).query)["code"][0]
+            else:
+                answer = self._follow(target)
+        raise RuntimeError(f"no code: {answer.head!r}")
+
+    def up_to(self, connection: Connection, factor: str) -> bytes:
+        """Answer the pages before the one of `factor`; the request that answers that one."""
+        answer = self._begin(connection)
+        for _ in range(12):
+            target = answer.header("Location")
+            if target is not None:
+                answer = self._follow(target)
+                continue
+            request = self._filled(answer)
+            if f'name="factor" value="{factor}"'.encode() in answer.body:
+                return request
+            answer = self._send(request)
+        raise RuntimeError(f"no page of {factor}: {answer.head!r}")
+
+    def _begin(self, connection: Connection) -> Answer:
         self._exchange = connection.exchange
         query = {
             "response_type": "code",
@@ -116,19 +144,15 @@ class Visitor:
             "code_challenge": CHALLENGE.decode(),
             "code_challenge_method": "S256",
         }
-        answer = self._get(f"{self._site.paths.authorize}?{urlencode(query)}")
-        for _ in range(12):
-            target = answer.header("Location")
-            if target is None:
-                answer = self._fill(answer)
-            elif target.startswith(CALLBACK):
-                return parse_qs(urlsplit(target).query)["code"][0]
-            else:
-                parts = urlsplit(target)
-                answer = self._get(f"{parts.path}?{parts.query}" if parts.query else parts.path)
-        raise RuntimeError(f"no code: {answer.head!r}")
+        if self._acr:
+            query["acr_values"] = self._acr
+        return self._get(f"{self._site.paths.authorize}?{urlencode(query)}")
 
-    def _fill(self, page: Answer) -> Answer:
+    def _follow(self, target: str) -> Answer:
+        parts = urlsplit(target)
+        return self._get(f"{parts.path}?{parts.query}" if parts.query else parts.path)
+
+    def _filled(self, page: Answer) -> bytes:
         text = page.body.decode()
         action = re.search(r'<form[^>]*action="([^"]*)"', text)
         if page.status != 200 or not action:
@@ -137,19 +161,22 @@ class Visitor:
         for tag in re.findall(r"<input[^>]*>", text):
             name, value = re.search(r'name="([^"]*)"', tag), re.search(r'value="([^"]*)"', tag)
             if name:
-                fields[name[1]] = html.unescape(value[1]) if value else self._answer(name[1])
+                fields[name[1]] = html.unescape(value[1]) if value else self._answer(name[1], text)
         path = urlsplit(html.unescape(action[1])).path
-        return self._send(client.post(self._site.host, path, fields, self._cookie()))
+        return client.post(self._site.host, path, fields, self._cookie())
 
-    def _answer(self, name: str) -> str:
+    def _answer(self, name: str, page: str) -> str:
         if name in {"username", "login"}:
             return self._person.username
         if name == "password":
             return self._person.password
-        if name == "code" and self._person.totp_secret:
-            moment = int(time.time() + self._site.ahead)
-            return pyotp.TOTP(self._person.totp_secret).at(moment)
-        return ""
+        if name != "code":
+            return ""
+        given = re.search(r'id="secret">([A-Z2-7 ]+)<', page)
+        secret = given[1].replace(" ", "") if given else self._person.totp_secret
+        if secret:
+            return pyotp.TOTP(secret).at(int(time.time() + self._site.ahead))
+        return self._person.recovery_codes[0] if self._person.recovery_codes else ""
 
     def _get(self, path: str) -> Answer:
         return self._send(client.get(self._site.host, path, self._cookie()))

@@ -39,6 +39,8 @@ def _lines(report: Mapping[str, Any]) -> Iterator[str]:
         for found in report["growth"]:
             yield _row((found["name"], _ms(found["few"]), _ms(found["many"]), _x(found["ratio"])))
     yield from _latency(report["latency"])
+    yield from _steps(report["steps"])
+    yield from _crowd(report["crowd"])
     yield from _start(report["start"])
     yield "-" * WIDTH
     yield from _notes(report)
@@ -79,6 +81,26 @@ def _latency(found: Mapping[str, Any]) -> Iterator[str]:
         values = found[name]
         yield _row((text, _ms(values["p50"]), _ms(values["p99"]), _ms(values["longest"])))
     yield _row(("sign-ins per second then", f"{found['logins_per_second']:.1f}"))
+
+
+def _steps(found: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield from _section("one step of a sign-in beside its hashing: CPU ms")
+    for step in found:
+        cells = (step["name"], _ms(step["ms"]), *[""] * 6, _ms(step["target"]))
+        yield _row((*cells, _verdict(step["met"])))
+
+
+def _crowd(found: Mapping[str, Any]) -> Iterator[str]:
+    yield from _section(f"{found['people']} people at once, password and TOTP, on all cores")
+    yield _row(("Argon2id alone", f"{found['hashing']:.1f}/s", _ms(found["hash_ms"])))
+    yield _row(("sign-ins", f"{found['rate']:.1f}/s", _ms(found["server_ms"])))
+    cells = ("share of that rate", f"{found['share']:.0%}", *[""] * 6, f"{found['target']:.0%}")
+    yield _row((*cells, _verdict(found["met"])))
+    yield _row(("hashing in the server's CPU", f"{found['share_of_cpu']:.0%}"))
+    yield _row(("CPU ms of the clients", _ms(found["client_ms"])))
+    yield _row(("refused", str(sum(found["refused"].values()))))
+    for answer, count in found["refused"].items():
+        yield f"  {count} times: {answer}"[:WIDTH]
 
 
 def _start(found: Mapping[str, Any]) -> Iterator[str]:

@@ -39,6 +39,7 @@ from idp.operate.joining import Invitations
 from idp.operate.passwords import PasswordChange
 from idp.operate.phones import PhoneVerification
 from idp.operate.profiles import Profiles
+from idp.operate.tickets import Links
 from idp.operate.users import UserAdmin
 from idp.operate.verification import MailVerification
 from idp.outbound import Outbound
@@ -71,6 +72,7 @@ class App:
     metrics: Metrics
     authenticators: AuthenticatorAdmin
     management: Management
+    links: Links
     invitations: Invitations
     later: Later
     close: Callable[[], None]
@@ -216,6 +218,7 @@ def create_app(
         core.metrics,
         core.authenticators,
         core.management,
+        core.links,
         core.invitations,
         later,
         close,

@@ -103,6 +103,7 @@ def create_core(
                 at=clock(), user_id=code.user_id, left=authenticators.codes_left(code.user_id)
             )
         ),
+        settings.server.threads,
     )
     outbound = Outbound(
         ca_bundle=settings.outbound.ca_bundle,

@@ -64,8 +64,9 @@ class Server(Section):
     """Port to listen on."""
     workers: int = Field(default=1, ge=1, le=256)
     """Worker processes. More than one needs PostgreSQL and Redis in production."""
-    threads: int = Field(default=32, ge=1, le=256)
-    """Most requests that one worker runs at the same time."""
+    threads: int = Field(default=160, ge=1, le=1024)
+    """Most requests that one worker runs at the same time. Most of them wait for a password to be
+    hashed; a thread that is not needed is not there."""
     one_core: bool = True
     """A lone worker answers requests on one core and hashes on all: half the cost per request.
     Several workers are left to the system. Switch it off where that core is needed otherwise."""

@@ -1,10 +1,6 @@
 """A running provider for tests: `idp dev` as its users start it, in a process of its own."""
 
-import json
-import os
-import signal
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +10,7 @@ from typing import Any
 import pyotp
 import requests
 
-START_TIMEOUT = 60
+from idp.testing.process import started
 
 
 @dataclass
@@ -61,34 +57,5 @@ def provider(
     config: Path | None = None,
 ) -> Iterator[Provider]:
     """Start it, wait for its first line, stop it with its process group."""
-    stderr = folder / "idp-dev.log"
-    chosen = [] if config is None else ["--config", str(config)]
-    command = [sys.executable, "-m", "idp.cli", *chosen, "dev", "--json", "--port", "0"]
-    with stderr.open("w") as log:
-        process = subprocess.Popen(
-            [*command, *arguments],
-            stdout=subprocess.PIPE,
-            stderr=log,
-            text=True,
-            env={**os.environ, **(environment or {})},
-            start_new_session=True,
-        )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        assert line, f"idp dev did not start:\n{stderr.read_text()}"
-        yield Provider(json.loads(line), process, stderr)
-    finally:
-        stop(process)
-
-
-def stop(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait(timeout=15)
-    if process.stdout is not None:
-        process.stdout.close()
+    with started(folder, *arguments, environment=environment, config=config) as found:
+        yield Provider(found.described, found.process, found.stderr)

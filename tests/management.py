@@ -30,7 +30,11 @@ from idp.factors.management import (
     verify_mfa,
 )
 from idp.model import Message, User
+from idp.operate.clients import ClientAdmin
+from idp.operate.users import UserAdmin
 from idp.testing.passkey import VirtualPasskey
+from idp.web.admin.build import AdminServices
+from idp.web.admin.build import build as build_admin
 from tests.house import ISSUER, House, build
 
 SECOND = ["totp", "sms", "webauthn", "recovery_code"]
@@ -42,6 +46,7 @@ CHEAP = {"password": {"memory_kib": 8192, "iterations": 1}}
 PERIOD = timedelta(seconds=30)
 
 Json = dict[str, Any]
+TOKEN = "the-token-of-development"
 
 
 class Surface(Protocol):
@@ -112,9 +117,53 @@ class Commands:
         return found
 
 
+class Api:
+    """The admin API, by the token of development, over the same stores and time."""
+
+    def __init__(self, core: Core, _: pytest.MonkeyPatch) -> None:
+        issuer = core.settings.issuer
+        acrs = tuple(core.policy.acrs)
+        unused: Any = None
+        services = AdminServices(
+            UserAdmin(core.stores, core.factors, core.sessions, core.bus, core.clock, issuer, acrs),
+            ClientAdmin(core.stores.clients, core.bus, core.clock, acrs),
+            core.authenticators,
+            core.management,
+            core.stores,
+            unused,
+            unused,
+            core.bus,
+            core.clock,
+            lambda *_: None,
+            TOKEN,
+        )
+        self._client = build_admin(core.settings, services).test_client()
+
+    def enable(self, user_id: str, method: str) -> Json:
+        return self._post(f"/users/{user_id}/mfa", {"method": method})
+
+    def verify(self, user_id: str, code: str) -> Json:
+        return self._post(f"/users/{user_id}/mfa/verify", {"code": code})
+
+    def codes(self, user_id: str) -> Json:
+        return self._post(f"/users/{user_id}/mfa/codes", None)
+
+    def disable(self, user_id: str, verification: str) -> Json:
+        return self._post(f"/users/{user_id}/mfa/disable", {"verification": verification})
+
+    def _post(self, path: str, body: Json | None) -> Json:
+        headers = {"Authorization": f"Bearer {TOKEN}"}
+        answer = self._client.post(path, json=body, headers=headers)
+        found: Json = answer.json or {}
+        if answer.mimetype == "application/problem+json":
+            return {"reason": found["code"], "public": found["detail"], "error": found["detail"]}
+        return found
+
+
 SURFACES: Mapping[str, Callable[[Core, pytest.MonkeyPatch], Surface]] = {
     "python": Python,
     "cli": Commands,
+    "http": Api,
 }
 
 

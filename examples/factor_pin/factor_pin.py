@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from idp.factors.base import (
+    N_,
     Answer,
     Available,
     Challenge,
@@ -20,6 +21,8 @@ from idp.factors.base import (
 )
 from idp.model import Authenticator
 
+LONGEST = 8
+
 
 class Pin:
     name = "pin"
@@ -30,8 +33,11 @@ class Pin:
     identifies = False
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
+        unknown = set(settings) - {"min_digits"}
+        if unknown:
+            raise ValueError(f"not a setting of a PIN: {', '.join(sorted(unknown))}")
         self._min_digits = int(settings.get("min_digits", 4))
-        if not 4 <= self._min_digits <= 8:
+        if not 4 <= self._min_digits <= LONGEST:
             raise ValueError("min_digits must be between 4 and 8")
         self._hasher = PasswordHasher()
 
@@ -39,11 +45,11 @@ class Pin:
         return Available(bool(ctx.held), "" if ctx.held else "no PIN is set")
 
     def begin(self, ctx: Context) -> Challenge:
-        field = Field("pin", "PIN", "password", inputmode="numeric", maxlength=8)
+        field = Field("pin", "PIN", "password", inputmode="numeric", maxlength=LONGEST)
         return Challenge(Form("Enter your PIN", (field,)))
 
     def verify(self, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
-        pin = answer.get("pin", "")
+        pin = typed(answer)
         for held in ctx.held:
             hashed = held.secret.decode()
             if self._matches(hashed, pin):
@@ -56,11 +62,11 @@ class Pin:
         return self.begin(ctx)
 
     def confirm(self, ctx: Context, asked: Challenge, answer: Answer) -> Authenticator:
-        pin = answer.get("pin", "")
-        if ctx.user is None or not (pin.isascii() and pin.isdigit()):
-            raise Rejected("a PIN is made of digits")
-        if not self._min_digits <= len(pin) <= 8:
-            raise Rejected(f"a PIN has {self._min_digits} to 8 digits")
+        pin = typed(answer)
+        if ctx.user is None:
+            raise Rejected("nobody to enroll")
+        if len(pin) < self._min_digits:
+            raise Rejected("the PIN is too short", N_("Choose a longer PIN."))
         return Authenticator(
             id=uuid4().hex,
             user_id=ctx.user.id,
@@ -74,3 +80,11 @@ class Pin:
             return self._hasher.verify(hashed, pin)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def typed(answer: Answer) -> str:
+    """Up to eight ASCII digits. Raises Rejected: nothing else is ever hashed."""
+    pin = answer.get("pin", "")
+    if not (pin.isascii() and pin.isdigit() and len(pin) <= LONGEST):
+        raise Rejected("not a PIN", N_("A PIN is made of up to eight digits."))
+    return pin

@@ -35,6 +35,7 @@ from idp.model import Authenticator
 
 MAX_BYTES = 1024
 RETRY_AFTER = timedelta(seconds=2)
+LONGEST_WAIT = timedelta(seconds=8)  # below flow.factor_timeout: who waits has not failed
 
 
 class PasswordSettings(BaseModel):
@@ -48,9 +49,10 @@ class PasswordSettings(BaseModel):
     """Shortest password, in characters. 15 where it can be the only factor is better."""
     hash_slots: int = Setting(default=0, ge=0)
     """Passwords hashed at the same time by one worker; 0: one per core."""
-    hash_admitted: int = Setting(default=24, ge=1)
+    hash_admitted: int = Setting(default=128, ge=1)
     """Sign-ins that may hash or wait for a slot at once in one worker; the next one is told to
-    come back. Keep it below `server.threads`, so that tokens are served meanwhile."""
+    come back, and so is one that waited for eight seconds. Keep it below `server.threads`, so that
+    tokens are served meanwhile."""
 
 
 class Password:
@@ -133,7 +135,7 @@ class Password:
 
 
 class _Slots:
-    """At most `running` at once and `admitted` in all; beyond that, Busy."""
+    """At most `running` at once and `admitted` in all, none of them for long; beyond that, Busy."""
 
     def __init__(self, running: int, admitted: int) -> None:
         self._running = threading.BoundedSemaphore(running)
@@ -144,8 +146,12 @@ class _Slots:
         if not self._admitted.acquire(blocking=False):
             raise Busy(RETRY_AFTER)
         try:
-            with self._running:
+            if not self._running.acquire(timeout=LONGEST_WAIT.total_seconds()):
+                raise Busy(RETRY_AFTER)
+            try:
                 yield
+            finally:
+                self._running.release()
         finally:
             self._admitted.release()
 

@@ -64,9 +64,11 @@ class Prover:
         timeout: timedelta,
         initializer: Callable[[], None] | None = None,
         spent: Spent | None = None,
+        threads: int = 64,
     ) -> None:
-        """`initializer` runs once in each thread that verifies. `spent` is told of a proof that
-        used its authenticator up."""
+        """`threads`: most answers that are looked at at once; as many as there are requests, so
+        that none waits unseen. `initializer` runs once in each of them. `spent` is told of a proof
+        that used its authenticator up."""
         self.factors = factors
         self._authenticators = authenticators
         self._attempts = attempts
@@ -75,7 +77,7 @@ class Prover:
         self._timeout = timeout
         self._spent = spent
         self._pool = ThreadPoolExecutor(
-            max_workers=64, thread_name_prefix="factor", initializer=initializer
+            max_workers=threads, thread_name_prefix="factor", initializer=initializer
         )
 
     def held(self, user: User | None) -> tuple[Authenticator, ...]:

@@ -2,6 +2,7 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -192,8 +193,6 @@ def test_a_certificate_that_is_swapped_on_the_way_is_refused(
 def test_what_does_not_verify_is_refused_with_what_to_do(
     house: House, people: Authority, kind: str
 ) -> None:
-    from datetime import timedelta
-
     strangers = authority("Strangers")
     wrong = {
         "other authority": strangers.issue("ben example"),
@@ -204,4 +203,26 @@ def test_what_does_not_verify_is_refused_with_what_to_do(
     page = visitor.submit()
     assert page.status_code == 200
     assert "This certificate cannot be used here" in page.text
+    assert not [a for a in house.app.authenticators.of(house.users["ben"]["sub"]) if a.data]
+
+
+def test_a_certificate_is_added_on_the_account_pages(house: House, people: Authority) -> None:
+    issued = people.issue("ben example")
+    visitor = with_certificate(house, issued)
+    visitor.get("/account/authenticators/add/client_certificate")
+    visitor.submit(username="ben", password=house.users["ben"]["password"])
+    assert visitor.page is not None
+    assert "CN=ben example" in visitor.page.text
+    visitor.submit()
+    (bound,) = [a for a in house.app.authenticators.of(house.users["ben"]["sub"]) if a.data]
+    assert bound.data["serial"] == f"{issued.certificate.serial_number:x}"
+
+
+def test_the_account_pages_bind_nothing_that_the_connection_does_not_show(house: House) -> None:
+    visitor = browser(house)
+    visitor.get("/account/authenticators/add/client_certificate")
+    visitor.submit(username="ben", password=house.users["ben"]["password"])
+    assert visitor.page is not None
+    assert "showed no certificate" in visitor.page.text
+    assert "showed no certificate" in visitor.submit().text
     assert not [a for a in house.app.authenticators.of(house.users["ben"]["sub"]) if a.data]

@@ -1,7 +1,9 @@
 """HD-04 and DESIGN section 4: every route, the methods it declares, and who may post to it."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
 
@@ -9,7 +11,7 @@ import pytest
 from flask import Flask
 
 from tests.attacks.test_account import FORMS
-from tests.house import Browser, House, Request, answer_of
+from tests.house import Browser, House, Request, answer_of, build
 from tests.rfc.tools import refusal
 
 PAGES = {
@@ -35,6 +37,10 @@ PAGES = {
     "/account/applications": {"GET", "POST"},
     "/account/sessions": {"GET", "POST"},
     "/account/history": {"GET"},
+    "/link/<token>": {"GET", "POST"},
+    "/recover": {"GET", "POST"},
+    "/recover/sent": {"GET"},
+    "/register": {"GET", "POST"},
 }
 MACHINES = {
     "/token": {"POST"},
@@ -47,6 +53,14 @@ MACHINES = {
 }
 SILENT = {"prompt": "none"}
 Target = tuple[Browser, str, dict[str, str]]
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> Iterator[House]:
+    """With every page there is."""
+    built = build(tmp_path, registration={"open": True}, web={"sign_in_rate": "100000/minute"})
+    yield built
+    built.app.close()
 
 
 def declared(house: House) -> dict[str, set[str]]:
@@ -107,6 +121,30 @@ def withdraw(house: House) -> Target:
     return browser, "/account/applications", {**browser.fields(), "withdraw": "web-post"}
 
 
+def recover(house: House) -> Target:
+    browser = _signed_in(house)
+    browser.get("/recover")
+    return browser, "/recover", {**browser.fields(), "username": "ben"}
+
+
+def register(house: House) -> Target:
+    browser = _signed_in(house)
+    browser.get("/register")
+    return browser, "/register", {**browser.fields(), "email": "new@example.com"}
+
+
+def link(house: House) -> Target:
+    """A link to choose a new password."""
+    browser = _signed_in(house)
+    path = urlsplit(
+        house.app.links.issue(
+            "reset", house.users["ben"]["sub"], {"email": "ben@example.com"}, timedelta(hours=1)
+        )
+    ).path
+    browser.get(path)
+    return browser, path, {**browser.fields(), "password": "a wholly new password"}
+
+
 TARGETS: dict[str, tuple[str, Callable[[House], Target]]] = {
     "allow": ("/interaction/<interaction_id>", lambda house: interaction(house, decision="allow")),
     "deny": ("/interaction/<interaction_id>", lambda house: interaction(house, decision="deny")),
@@ -114,6 +152,9 @@ TARGETS: dict[str, tuple[str, Callable[[House], Target]]] = {
     "restart": ("/interaction/<interaction_id>", lambda house: interaction(house, restart="1")),
     "logout": ("/logout", logout),
     "withdraw": ("/account/applications", withdraw),
+    "recover": ("/recover", recover),
+    "register": ("/register", register),
+    "link": ("/link/<token>", link),
 }
 CROSS_SITE_BY_DESIGN = {"/authorize"}  # OIDC Core 3.1.2.1: it becomes a GET, which asks first
 
@@ -125,12 +166,15 @@ def test_the_matrix_names_every_route_that_takes_a_post(house: House) -> None:
 
 
 def state(house: House, browser: Browser) -> Any:
-    """What a forged post could change: the session, the consents."""
+    """What a forged post could change: the session, the consents, the password; who gets mail."""
     user = house.users["ben"]["sub"]
+    house.app.later.settle()
+    mails = [message.to for _, message in house.outbox.messages()]
+    held = [a.id for a in house.app.stores.authenticators.of(user)]
     consents = {(c.client_id, c.scopes) for c in house.app.stores.consents.of(user)}
     sessions = [s.id for s in house.app.stores.sessions.of(user) if s.ended_at is None]
     silent = answer_of(browser.authorize(Request(more=SILENT)))
-    return consents, sessions, "code" in silent
+    return consents, sessions, "code" in silent, mails, held
 
 
 FORGERIES: dict[str, dict[str, Any]] = {
@@ -183,10 +227,10 @@ def test_hd_04_a_token_is_for_one_form_of_one_browser(house: House, target: str)
         _, _, foreign = other(house)
         forged = {**data, "csrf": foreign["csrf"]}
         assert browser.http.post(path, data=forged, base_url=house.issuer).status_code == 403
-    consents, sessions, signed_in = state(house, browser)
+    consents, sessions, *rest = state(house, browser)
     assert before[0] <= consents
     assert set(before[1]) <= set(sessions)
-    assert signed_in == before[2]
+    assert tuple(rest) == before[2:]
 
 
 def test_hd_04_a_token_of_the_same_browser_for_something_else(house: House) -> None:

@@ -117,6 +117,11 @@ PAGES: tuple[tuple[str, Callable[[Visit], Any], str], ...] = (
     ("mail", lambda v: v.account("/contact/mail", totp=False), "Email address"),
     ("applications", lambda v: v.consented().at("/account/applications"), "Connected apps"),
     ("sessions", lambda v: v.account("/sessions", totp=False), "Signed-in devices"),
+    ("recovery", lambda v: v.at("/recover"), "Forgot your password?"),
+    ("recovery asked", lambda v: v.at("/recover/sent"), "Look into your mail"),
+    ("registration", lambda v: v.at("/register"), "Create an account"),
+    ("new password", lambda v: v.link("ben@example.com"), "Choose a new password"),
+    ("a link that is gone", lambda v: v.at("/link/gone"), "This did not work"),
     ("history", lambda v: v.account("/history", totp=False), "History"),
 )
 

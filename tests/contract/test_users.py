@@ -6,10 +6,12 @@ import pytest
 
 from idp.errors import Conflict, NotFound, Refused
 from idp.model import User
+from idp.storage.consents import SqlConsents
 from idp.storage.database import Database
+from idp.storage.grants import SqlGrants
 from idp.storage.users import SqlUsers
 from tests.contract.race import race
-from tests.contract.samples import NOW, PLAIN_USER, USER
+from tests.contract.samples import CODE, CONSENT, GRANT, NOW, PLAIN_USER, USER
 
 
 @pytest.fixture
@@ -146,3 +148,67 @@ def test_a_change_to_a_taken_name(users: SqlUsers) -> None:
     with pytest.raises(Conflict):
         users.change(PLAIN_USER.id, lambda user: replace(user, username="käthe", locale="xx"))
     assert users.get(PLAIN_USER.id) == PLAIN_USER
+
+
+VERIFIED = replace(PLAIN_USER, email="Bob@Example.com", email_verified=True)
+
+
+def test_a_verified_address_is_a_name(users: SqlUsers) -> None:
+    users.add(VERIFIED)
+    assert users.find("bob@example.COM") == VERIFIED
+    with pytest.raises(Conflict):
+        users.add(replace(USER, username="bob@example.com", email=None))
+    with pytest.raises(Conflict):
+        users.add(replace(USER, email="BOB@example.com", email_verified=True))
+
+
+def test_an_address_that_was_only_claimed_is_no_name(users: SqlUsers) -> None:
+    claimed = replace(VERIFIED, email_verified=False)
+    users.add(claimed)
+    assert users.find("bob@example.com") is None
+    users.add(replace(USER, email="bob@example.com", email_verified=True))
+    with pytest.raises(Conflict):
+        users.save(VERIFIED)
+    assert users.get(claimed.id) == claimed
+
+
+def test_a_name_that_was_given_up_is_free(users: SqlUsers) -> None:
+    users.add(VERIFIED)
+    users.save(replace(VERIFIED, username="robert", email="r@example.com"))
+    assert users.find("bob") is None
+    assert users.find("bob@example.com") is None
+    users.add(replace(USER, username="bob", email="bob@example.com", email_verified=True))
+
+
+def test_ones_own_address_as_a_username_is_one_name(users: SqlUsers) -> None:
+    own = replace(VERIFIED, username="bob@example.com")
+    users.add(own)
+    assert users.find("bob@example.com") == own
+    users.save(replace(own, locale="de"))
+
+
+def test_one_of_fifty_gets_an_address(users: SqlUsers) -> None:
+    def claim(number: int) -> bool:
+        user = replace(VERIFIED, id=f"u{number}", username=f"n{number}")
+        try:
+            users.add(user)
+        except Conflict:
+            return False
+        return True
+
+    assert sum(race(claim)) == 1
+    assert len(users.list()) == 1
+
+
+def test_who_is_removed_takes_names_and_grants_along(users: SqlUsers, database: Database) -> None:
+    users.add(VERIFIED)
+    grants, consents = SqlGrants(database), SqlConsents(database)
+    mine = replace(GRANT, user_id=VERIFIED.id, session_id=None)
+    grants.add(mine, replace(CODE, grant_id=mine.id))
+    consents.save(replace(CONSENT, user_id=VERIFIED.id))
+    assert users.remove(VERIFIED.id)
+    assert not users.remove(VERIFIED.id)
+    assert users.find("bob") is None
+    assert grants.get(mine.id) is None
+    assert consents.of(VERIFIED.id) == []
+    users.add(VERIFIED)

@@ -13,6 +13,7 @@ from tests.house import Request
 from tests.management import (
     POLICY,
     SURFACES,
+    Api,
     Place,
     app_code,
     asked,
@@ -69,6 +70,7 @@ def _key_and_gateway_down(place: Place) -> None:
 
 
 LONG = "1" * 1_000_000
+MOST = 65536  # characters of an answer that the admin API reads
 REFUSALS: list[tuple[str, Callable[[Place], None], str, str]] = [
     # what is called, with what, after what, and why not
     ("enable password", _nothing, "", "not_a_second_factor"),
@@ -114,9 +116,12 @@ def test_a_refusal_says_why_and_changes_nothing(
     held, user = place.core.authenticators.of(place.ben), place.user()
     verb, _, method = call.partition(" ")
     what = getattr(place.surface, verb)(place.ben, method or given)
-    assert (what["status"], what["reason"]) == ("refused", reason)
+    if len(given) > MOST and isinstance(place.surface, Api):
+        assert what["reason"] in {"http_error", "invalid"}  # it did not get as far
+    else:
+        assert (what["status"], what["reason"]) == ("refused", reason)
+        assert (what["retry_at"] is not None) == (reason == "wait")
     assert what["public"]
-    assert (what["retry_at"] is not None) == (reason == "wait")
     assert place.core.authenticators.of(place.ben) == held
     assert place.user() == user
 

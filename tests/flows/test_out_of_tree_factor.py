@@ -99,6 +99,21 @@ def _answer(browser: requests.Session, page: Mapping[str, str], **fields: str) -
     return answer
 
 
+def test_its_own_tests_pass_where_it_is_installed(installed: Mapping[str, str]) -> None:
+    """As its author runs them: the kit of this provider, on a package that is none of it."""
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "examples/factor_pin"],
+        cwd=ROOT,
+        env={**os.environ, **installed},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+    assert int(done.stdout.split(" passed")[0].split()[-1]) >= 15
+
+
 def test_a_factor_that_refuses_its_settings_stops_the_start(
     tmp_path: Path, installed: Mapping[str, str]
 ) -> None:

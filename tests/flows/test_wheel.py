@@ -7,7 +7,7 @@ from pathlib import Path
 
 import requests
 
-from tests.live import stop
+from idp.testing.process import stop
 
 ROOT = Path(__file__).parents[2]
 UV = str(Path(sys.executable).with_name("uv"))

@@ -43,7 +43,7 @@ class Adding:
         asked = self._authenticators.under_way(here.user.id, factor)
         if asked is None:
             try:
-                asked = self._authenticators.begin(here.user.id, factor)
+                asked = self._authenticators.begin(here.user.id, factor, peer=self._room.peer())
             except (Refused, NotSent) as refused:
                 return self._room.refuse(here, refused.public, path=LIST)
         return self._draw(here, chosen, asked)
@@ -60,7 +60,9 @@ class Adding:
                 self._authenticators.resend(here.user.id, factor)
                 return self._room.to(request.path)
             answer = {name: value for name, value in form.items() if name not in CONTROLS}
-            bound = self._authenticators.confirm(here.user.id, factor, answer, actor=here.user.id)
+            bound = self._authenticators.confirm(
+                here.user.id, factor, answer, actor=here.user.id, peer=self._room.peer()
+            )
         except (NotConfirmed, NotSent, Refused, Conflict) as problem:
             return self._refused(here, problem)
         if not isinstance(bound, Authenticator):

@@ -130,6 +130,10 @@ class Room:
         name = template if template.endswith(".html") else f"account/{template}.html"
         return page(self._theme, name, page_id="account", **{**context, **frame})
 
+    def peer(self) -> bytes | None:
+        """The certificate of this connection, DER."""
+        return self._visitor.peer()
+
     def token(self, here: Here, path: str = "") -> str:
         """What a form carries that is sent to this page, or to `path`."""
         return self._csrf.token(_purpose(path or request.path), here.session.id)

@@ -1,19 +1,14 @@
 """Authenticators over the admin API: the list, and the four functions of `factors/management`."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from pydantic import Field, SecretStr
 
 from idp.factors.admin import AuthenticatorAdmin
-from idp.factors.management import (
-    DisableResult,
-    Management,
-    MfaResult,
-    Question,
-    VerificationResult,
-)
+from idp.factors.management import Management
 from idp.model import Authenticator
 from idp.web.admin.operations import Body, Call, Listed, Operation, View
 
@@ -33,25 +28,36 @@ class AuthenticatorView(View):
 class QuestionView(View):
     asks: str
     text: str
-    provisioning_uri: str | None = None
-    qr_svg: str | None = None
-    masked_number: str | None = None
-    options: Mapping[str, Any] | None = None
+    provisioning_uri: str = ""
+    qr_svg: str = ""
+    masked_number: str = ""
+    options: Mapping[str, Any] = Field(default_factory=dict)
 
 
-class MfaView(View):
-    """The result of one of the four functions. `reason` is stable; `public` is for a person."""
+class ResultView(View):
+    """What the functions say, as it is: `reason` is stable, `public` is for a person."""
 
     status: str
-    method: str | None = None
-    acr: str | None = None
-    question: QuestionView | None = None
-    codes: Sequence[str] | None = None
-    codes_left: int | None = None
-    removed: Sequence[str] | None = None
-    reason: str | None = None
-    public: str | None = None
-    retry_at: datetime | None = None
+    question: QuestionView | None
+    reason: str
+    public: str
+    retry_at: datetime | None
+
+
+class EnableView(ResultView):
+    method: str
+    codes: Sequence[str]
+    codes_left: int
+
+
+class VerifyView(ResultView):
+    method: str
+    acr: str | None
+    codes_left: int
+
+
+class DisableView(ResultView):
+    removed: Sequence[str]
 
 
 class Method(Body):
@@ -134,7 +140,7 @@ class AuthenticatorOperations:
                 "Begin to bind a second factor",
                 self.enable,
                 body=Method,
-                answer=MfaView,
+                answer=EnableView,
             ),
             Operation(
                 "verifyMfa",
@@ -144,7 +150,7 @@ class AuthenticatorOperations:
                 "Confirm the factor that is being bound, or check a code",
                 self.verify,
                 body=Code,
-                answer=MfaView,
+                answer=VerifyView,
             ),
             Operation(
                 "generateBackupCodes",
@@ -163,7 +169,7 @@ class AuthenticatorOperations:
                 "Remove every second factor, by a fresh proof of the user",
                 self.disable,
                 body=Verification,
-                answer=MfaView,
+                answer=DisableView,
             ),
         )
 
@@ -193,13 +199,15 @@ class AuthenticatorOperations:
     def enable(self, call: Call) -> View:
         body: Method = call.body
         user = self._admin.user(call.path["user_id"])
-        return _result(self._management.enable(user.id, body.method, actor=call.actor))
+        result = self._management.enable(user.id, body.method, actor=call.actor)
+        return EnableView.model_validate(asdict(result))
 
     def verify(self, call: Call) -> View:
         body: Code = call.body
         user = self._admin.user(call.path["user_id"])
         code = body.code.get_secret_value()
-        return _result(self._management.verify(user.id, code, actor=call.actor))
+        result = self._management.verify(user.id, code, actor=call.actor)
+        return VerifyView.model_validate(asdict(result))
 
     def codes(self, call: Call) -> View:
         user = self._admin.user(call.path["user_id"])
@@ -209,7 +217,8 @@ class AuthenticatorOperations:
         body: Verification = call.body
         user = self._admin.user(call.path["user_id"])
         proof = body.verification.get_secret_value()
-        return _result(self._management.disable(user.id, proof, actor=call.actor))
+        result = self._management.disable(user.id, proof, actor=call.actor)
+        return DisableView.model_validate(asdict(result))
 
 
 def _view(held: Authenticator) -> AuthenticatorView:
@@ -219,32 +228,4 @@ def _view(held: Authenticator) -> AuthenticatorView:
         name=held.name,
         created_at=held.created_at,
         last_used_at=held.last_used_at,
-    )
-
-
-def _result(result: MfaResult | VerificationResult | DisableResult) -> MfaView:
-    return MfaView(
-        status=result.status,
-        method=getattr(result, "method", None) or None,
-        acr=getattr(result, "acr", None),
-        question=_question(result.question),
-        codes=getattr(result, "codes", None) or None,
-        codes_left=getattr(result, "codes_left", None),
-        removed=getattr(result, "removed", None),
-        reason=result.reason or None,
-        public=result.public or None,
-        retry_at=result.retry_at,
-    )
-
-
-def _question(question: Question | None) -> QuestionView | None:
-    if question is None:
-        return None
-    return QuestionView(
-        asks=question.asks,
-        text=question.text,
-        provisioning_uri=question.provisioning_uri or None,
-        qr_svg=question.qr_svg or None,
-        masked_number=question.masked_number or None,
-        options=question.options or None,
     )

@@ -9,8 +9,9 @@ from pydantic import ValidationError
 
 from idp.errors import Busy
 from idp.factors.base import Challenge, Context, Form, Rejected
-from idp.factors.password import Password, prepare
+from idp.factors.password import LONGEST_WAIT, Password, prepare
 from idp.model import Authenticator, User
+from idp.settings import FlowSettings, Server
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 USER = User("u1", "alice", NOW, NOW)
@@ -191,6 +192,23 @@ def test_a_full_queue_says_busy_and_recovers(queue: int, monkeypatch: pytest.Mon
     for thread in threads:
         thread.join(10)
     assert password.confirm(context(), FORM, {"password": GOOD}).secret == b"$hash"
+
+
+def test_who_waited_too_long_is_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the engine's limit for a factor, which would be a refusal and count as one."""
+    assert FlowSettings().factor_timeout > LONGEST_WAIT
+    password = Password({**CHEAP, "hash_slots": 1})
+    monkeypatch.setattr("idp.factors.password.LONGEST_WAIT", timedelta(0))
+    free = password._slots._admitted._value
+    with password._slots.one(), pytest.raises(Busy):
+        password.confirm(context(), FORM, {"password": GOOD})
+    assert password._slots._admitted._value == free
+    assert password.confirm(context(), FORM, {"password": GOOD}).secret
+
+
+def test_a_hundred_at_once_are_admitted_and_tokens_are_served_meanwhile() -> None:
+    admitted = Password({})._slots._admitted._value
+    assert 100 <= admitted < Server().threads
 
 
 def test_forms_availability_and_settings(password: Password, held: Authenticator) -> None:

@@ -122,7 +122,8 @@ def test_a_right_answer_is_saved_with_its_time_and_clears_the_count(
     prove(Scripted(reject))
     verdict = prove(Scripted(lambda ctx: replace(ctx.held[0], data={"n": 1})))
     assert verdict == Proven(replace(bound, data={"n": 1}, last_used_at=house.clock()))
-    assert house.app.stores.authenticators.of(user.id)[-1].data == {"n": 1}
+    held = {a.id: a for a in house.app.stores.authenticators.of(user.id)}
+    assert held[bound.id].data == {"n": 1}
     assert failures(house, user.id) == 0
 
 
