@@ -199,6 +199,7 @@ def create_app(
             introspection,
             bus,
             clock,
+            core.metrics.observe,
             admin_token,
         )
         return cast(Wsgi, build(settings, services))

@@ -134,6 +134,7 @@ class Api:
             unused,
             core.bus,
             core.clock,
+            lambda *_: None,
             TOKEN,
         )
         self._client = build_admin(core.settings, services).test_client()

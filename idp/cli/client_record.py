@@ -8,40 +8,38 @@ from typing import Any
 
 import click
 
+from idp.errors import Refused
 from idp.model import Client
-from idp.oidc.claims import SCOPES
+from idp.operate import clients
 
-PRIVATE_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+SAME = (
+    *("name", "jwks_uri", "id_token_alg", "access_token_alg", "require_acr"),
+    *("policy_uri", "tos_uri"),
+)
+SEVERAL = {
+    "redirect_uri": "redirect_uris",
+    "post_logout_redirect_uri": "post_logout_redirect_uris",
+    "resource": "resources",
+    "grant_type": "grant_types",
+    "scope": "scopes",
+}
 
 
 def described(given: Mapping[str, Any], now: datetime) -> Client:
-    """The record that the options describe, with what a client of its kind usually needs."""
-    interactive_client = bool(given["redirect_uri"])
-    keys = given["jwks_file"] or given["jwks_uri"]
-    usual_method = "private_key_jwt" if keys else "none" if given["native"] else ""
-    usual_grants = (
-        ("authorization_code", "refresh_token") if interactive_client else ("client_credentials",)
-    )
-    return Client(
-        client_id=given["client_id"],
-        name=given["name"] or given["client_id"],
-        created_at=now,
-        redirect_uris=given["redirect_uri"],
-        post_logout_redirect_uris=given["post_logout_redirect_uri"],
-        grant_types=given["grant_type"] or usual_grants,
-        scopes=given["scope"] or (tuple(SCOPES) if interactive_client else ()),
-        resources=given["resource"],
-        token_endpoint_auth_method=given["auth_method"] or usual_method or "client_secret_basic",
-        jwks=_public_keys(given["jwks_file"]) if given["jwks_file"] else None,
-        jwks_uri=given["jwks_uri"],
-        application_type="native" if given["native"] else "web",
-        id_token_alg=given["id_token_alg"],
-        access_token_alg=given["access_token_alg"],
-        require_acr=given["require_acr"],
-        require_pkce=not given["no_pkce"],
-        require_consent=not given["no_consent"],
-        policy_uri=given["policy_uri"],
-        tos_uri=given["tos_uri"],
+    """The record that the options describe."""
+    keys = given["jwks_file"]
+    return clients.described(
+        given["client_id"],
+        now,
+        {
+            **{name: given[name] for name in SAME},
+            **{field: given[option] or None for option, field in SEVERAL.items()},
+            "token_endpoint_auth_method": given["auth_method"],
+            "jwks": _public_keys(keys) if keys else None,
+            "application_type": "native" if given["native"] else "web",
+            "require_pkce": not given["no_pkce"],
+            "require_consent": not given["no_consent"],
+        },
     )
 
 
@@ -51,11 +49,8 @@ def _public_keys(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_bytes())
     except (ValueError, RecursionError):
         raise click.BadParameter(f"{path} is not JSON", param_hint="--jwks") from None
-    keys = found.get("keys") if isinstance(found, dict) else None
-    if not isinstance(keys, list) or not keys or not all(isinstance(key, dict) for key in keys):
-        raise click.BadParameter(f'{path} is not {{"keys": [...]}}', param_hint="--jwks")
-    if any(PRIVATE_MEMBERS & key.keys() for key in keys):
-        raise click.BadParameter(
-            f"{path} holds private keys; give the public ones", param_hint="--jwks"
-        )
-    return {"keys": keys}
+    try:
+        clients.check_jwks(found if isinstance(found, dict) else {})
+    except Refused as refused:
+        raise click.BadParameter(f"{path}: {refused.public}", param_hint="--jwks") from None
+    return {"keys": found["keys"]}

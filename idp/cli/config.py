@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 ROOT = Path(idp.__file__).parents[1]
 TOML = Path("config/idp.toml")
 MARKDOWN = Path("docs/reference/settings.md")
+API = Path("docs/reference/admin-api.json")
 
 
 @click.group("config")
@@ -63,7 +64,7 @@ def check_command(config_file: Path | None, file: Path | None, as_json: bool) ->
 @command.command("docs")
 @click.option("--check", "only_check", is_flag=True, help="Change nothing; exit 1 if stale.")
 def docs(only_check: bool) -> None:
-    """Write config/idp.toml and docs/reference/settings.md from the sources.
+    """Write config/idp.toml, and the settings and admin-api in docs/reference, from the sources.
 
     An installed package has no such folders: there the reference goes to standard output.
 
@@ -74,8 +75,13 @@ def docs(only_check: bool) -> None:
       idp config docs > idp.toml      from an installed package
     """
     from idp.cli import reference
+    from idp.web.admin.build import description
 
-    rendered = {TOML: reference.toml(), MARKDOWN: reference.markdown()}
+    rendered = {
+        TOML: reference.toml(),
+        MARKDOWN: reference.markdown(),
+        API: description(reference.ISSUER).decode() + "\n",
+    }
     if not (ROOT / "pyproject.toml").is_file():
         say(rendered[TOML].rstrip("\n"))
         return

@@ -176,11 +176,22 @@ class AuthenticatorAdmin:
         return bound
 
     def rename(
-        self, user_id: str, authenticator_id: str, name: str, *, actor: str
+        self,
+        user_id: str,
+        authenticator_id: str,
+        name: str,
+        *,
+        actor: str,
+        seen: Callable[[Authenticator], None] = lambda held: None,
     ) -> Authenticator:
-        """Raises NotFound, Refused."""
-        named = replace(self.one(user_id, authenticator_id), name=_named(name))
-        self.authenticators.save(named)
+        """`seen` is shown what is renamed, and may raise. Raises NotFound, Refused."""
+        called, held = _named(name), self.one(user_id, authenticator_id)
+
+        def how(now: Authenticator) -> Authenticator:
+            seen(now)
+            return replace(now, name=called)
+
+        named = self.authenticators.change(held.id, how)
         self.bus.emit(
             events.UserChanged(
                 at=self.clock(), user_id=user_id, change="authenticator renamed", actor=actor

@@ -3,7 +3,7 @@ up, by the same journey as everybody. No code is made for them: `response_type=n
 Multiple Response Type Encoding Practices, section 4), since the session's cookie is theirs too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from idp.errors import Conflict
@@ -42,6 +42,9 @@ class WithAccount:
 
     def save(self, client: Client) -> None:
         self._clients.save(client)
+
+    def change(self, client_id: str, how: Callable[[Client], Client]) -> tuple[Client, Client]:
+        return self._clients.change(client_id, how)
 
     def remove(self, client_id: str) -> bool:
         return self._clients.remove(client_id)

@@ -1,6 +1,6 @@
 """What is bound to users. Secrets are sealed before they reach the database."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -28,6 +28,10 @@ class SqlAuthenticators:
             authenticator.update().where(authenticator.c.id == bindparam("this")),
             authenticator.c.keys(),
         )
+        self._to_change = Prepared(
+            database,
+            select(*_mapped.columns).where(authenticator.c.id == bindparam("id")).with_for_update(),
+        )
         self._of = Prepared(
             database,
             select(*_mapped.columns)
@@ -52,6 +56,19 @@ class SqlAuthenticators:
         """Raises NotFound when it was removed: a proof by it must not count either."""
         if not self._save.run(**self._dump(record), this=record.id):
             raise NotFound(f"There is no authenticator {record.id}.")
+
+    def change(
+        self, authenticator_id: str, how: Callable[[Authenticator], Authenticator]
+    ) -> Authenticator:
+        """Raises NotFound, and what `how` raises; nothing is written then. Whoever else changes it
+        waits."""
+        with self._database.driver() as driver:
+            rows = self._to_change.on(driver, id=authenticator_id)
+            if not rows:
+                raise NotFound(f"There is no authenticator {authenticator_id}.")
+            after = how(self._load(rows[0]))
+            self._save.touched(driver, **self._dump(after), this=authenticator_id)
+        return after
 
     def remove(self, authenticator_id: str) -> None:
         with self._database.read() as connection:

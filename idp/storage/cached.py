@@ -2,7 +2,7 @@
 never codes, refresh tokens, lockouts, sessions, revocations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from threading import Lock
 
@@ -49,6 +49,12 @@ class CachedClients:
             self._clients.save(client)
         finally:
             self._drop(client.client_id)
+
+    def change(self, client_id: str, how: Callable[[Client], Client]) -> tuple[Client, Client]:
+        try:
+            return self._clients.change(client_id, how)
+        finally:
+            self._drop(client_id)
 
     def remove(self, client_id: str) -> bool:
         try:

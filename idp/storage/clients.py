@@ -1,6 +1,6 @@
 """OAuth clients and this provider's policy for each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
@@ -57,6 +57,24 @@ class SqlClients:
             done = connection.execute(statement.values(_mapped.dump(record)))
         if not done.rowcount:
             raise NotFound(f"There is no client {record.client_id!r}.")
+
+    def change(self, client_id: str, how: Callable[[Client], Client]) -> tuple[Client, Client]:
+        """The client before and after. Raises NotFound, and what `how` raises; nothing is written
+        then. Whoever else changes the client waits."""
+        if not storable(client_id):
+            raise NotFound(f"There is no client {client_id!r}.")
+        this = client.c.client_id == client_id
+        with self._database.write() as connection:
+            row = connection.execute(
+                select(*_mapped.columns).where(this).with_for_update()
+            ).one_or_none()
+            if row is None:
+                raise NotFound(f"There is no client {client_id!r}.")
+            before = _mapped.load(row)
+            after = how(before)
+            if after != before:
+                connection.execute(client.update().where(this).values(_mapped.dump(after)))
+        return before, after
 
     def remove(self, client_id: str) -> bool:
         with self._database.read() as connection:

@@ -1,6 +1,6 @@
 """The people with an account here, and the names that they sign in by."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import bindparam, select
@@ -20,6 +20,9 @@ class SqlUsers:
         self._database = database
         columns = select(*_mapped.columns)
         self._by_id = Prepared(database, columns.where(user.c.id == bindparam("id")))
+        self._to_change = Prepared(
+            database, columns.where(user.c.id == bindparam("id")).with_for_update()
+        )
         self._by_name = Prepared(
             database,
             columns.join_from(user, name, name.c.user_id == user.c.id).where(
@@ -77,14 +80,28 @@ class SqlUsers:
         """Raises NotFound when the user is gone, Conflict when a new name is taken."""
         try:
             with self._database.driver() as driver:
-                if not self._save.touched(driver, **_mapped.dump(record), this=record.id):
-                    raise NotFound(f"There is no user {record.id}.")
-                held = [(row[0], row[1]) for row in self._names_of.on(driver, user_id=record.id)]
-                if sorted(_names(record)) != held:
-                    self._forget_names.on(driver, user_id=record.id)
-                    self._take_names(driver, record)
+                self._write(driver, record)
         except self._database.integrity_errors():
             raise _taken(record) from None
+
+    def change(self, user_id: str, how: Callable[[User], User]) -> tuple[User, User]:
+        """The user before and after. Raises NotFound, Conflict when a new name is taken, and what
+        `how` raises; nothing is written then. Whoever else changes the user waits."""
+        after: User | None = None
+        try:
+            with self._database.driver() as driver:
+                rows = self._to_change.on(driver, id=user_id) if storable(user_id) else ()
+                if not rows:
+                    raise NotFound(f"There is no user {user_id!r}.")
+                before = _mapped.load(rows[0])
+                after = how(before)
+                if after != before:
+                    self._write(driver, after)
+        except self._database.integrity_errors():
+            if after is None:
+                raise
+            raise _taken(after) from None
+        return before, after
 
     def remove(self, user_id: str) -> bool:
         """The user and all that is theirs, in one transaction; the audit trail stays."""
@@ -95,6 +112,14 @@ class SqlUsers:
 
     def list(self, *, after: str = "", limit: int = 100) -> Sequence[User]:
         return [_mapped.load(row) for row in self._page.all(after=after, limit=limit)]
+
+    def _write(self, driver: Any, record: User) -> None:
+        if not self._save.touched(driver, **_mapped.dump(record), this=record.id):
+            raise NotFound(f"There is no user {record.id}.")
+        held = [(row[0], row[1]) for row in self._names_of.on(driver, user_id=record.id)]
+        if sorted(_names(record)) != held:
+            self._forget_names.on(driver, user_id=record.id)
+            self._take_names(driver, record)
 
     def _take_names(self, driver: Any, record: User) -> None:
         for folded, kind in _names(record):

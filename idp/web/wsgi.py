@@ -46,7 +46,7 @@ class Door:
                 return [_NOT_FOUND]
             environ["SCRIPT_NAME"] = self._prefix
             environ["PATH_INFO"] = path[len(self._prefix) :]
-        if environ["PATH_INFO"].startswith(ADMIN + "/"):
+        if f"{environ['PATH_INFO']}/".startswith(ADMIN + "/"):
             environ["SCRIPT_NAME"] = self._prefix + ADMIN
             environ["PATH_INFO"] = environ["PATH_INFO"][len(ADMIN) :]
             return self._admin()(environ, start_response)

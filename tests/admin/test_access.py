@@ -1,11 +1,16 @@
 """Every operation of the admin API, with every kind of token that does not open it."""
 
+import json
+from base64 import urlsafe_b64decode
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
+from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from idp.oidc.verify import InvalidJws
 from idp.web.admin.build import AdminServices, operations
@@ -16,7 +21,7 @@ from tests.house import ADMIN_TOKEN, House, Request, build
 
 UNTRIED: Any = None
 TABLE = operations(
-    AdminServices(*(UNTRIED,) * 9)  # the table itself needs no service
+    AdminServices(*(UNTRIED,) * 10)  # the table itself needs no service
 )
 BY_ID = [pytest.param(operation, id=operation.id) for operation in TABLE]
 
@@ -46,8 +51,33 @@ def keys(house: House) -> dict[str, str]:
         "a person's": person,
         "revoked": revoked,
         "forged": f"{head}.{'A' * len(signature)}",
+        "of a disabled client": disabled(house),
+        "of another issuer": resigned(house, iss="https://elsewhere.example"),
+        "expired": resigned(house, exp=int(house.clock().timestamp())),
+        "bound to a key": resigned(house, cnf={"jkt": "x"}),
+        "an ID token": house.tokens("ben")["id_token"],
         "nearly the one of development": ADMIN_TOKEN[:-1],
     }
+
+
+def disabled(house: House) -> str:
+    """A token of a client that has every scope, and was disabled since."""
+    client = replace(house.app.stores.clients.get("admin"), client_id="former")
+    secret = house.client_admin.add(client, actor="test").secret
+    house.clients = {**house.clients, "former": {"client_secret": secret}}
+    token = token_of(house, client="former")
+    now = house.clock()
+    house.client_admin.change("former", lambda c: replace(c, disabled_at=now), actor="test")
+    return token
+
+
+def resigned(house: House, **claims: Any) -> str:
+    """A right token with other claims, signed with the provider's own key."""
+    payload = token_of(house).split(".")[1]
+    given = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    (key,) = [k for k in house.app.stores.signing_keys.all() if k.alg == "ES256"]
+    head = {"alg": "ES256", "typ": "at+jwt", "kid": key.kid}
+    return jwt.encode(head, {**given, **claims}, ECKey.import_key(json.loads(key.private)))
 
 
 def call(house: House, operation: Operation, token: str) -> Any:
@@ -73,6 +103,11 @@ def test_no_token_but_a_right_one_opens_it(
         assert answer.headers["WWW-Authenticate"].startswith("Bearer ")
 
 
+def test_a_token_of_the_same_making_with_the_right_claims_does(house: House) -> None:
+    """Or the ones above would be refused for how they were made."""
+    assert Admin(house, resigned(house)).get("/users").status_code == 200
+
+
 @pytest.mark.parametrize("operation", BY_ID)
 def test_another_scope_is_not_enough(house: House, operation: Operation) -> None:
     others = " ".join(scope for scope in ALL.split() if scope != operation.scope)
@@ -85,6 +120,26 @@ def test_another_scope_is_not_enough(house: House, operation: Operation) -> None
 @pytest.mark.parametrize("operation", BY_ID)
 def test_its_own_scope_is(house: House, operation: Operation) -> None:
     assert call(house, operation, token_of(house, operation.scope)).status_code not in {401, 403}
+
+
+def test_who_guards_nothing_is_told(house: House) -> None:
+    """A guarded operation whose handler forgets to look at the state would change it."""
+    guarded = [operation for operation in TABLE if operation.guarded]
+    assert len(guarded) == 5
+    user = house.users["ana"]["sub"]
+    held = house.app.authenticators.of(user)[0].id
+    admin = Admin(house, token_of(house))
+    bodies = {
+        "changeUser": {"locale": "fr"},
+        "changeClient": {},
+        "renameAuthenticator": {"name": "x"},
+    }
+    for operation in guarded:
+        path = operation.path.format(user_id=user, authenticator_id=held, client_id="web")
+        body = bodies.get(operation.id)
+        assert admin.send(operation.method, path, body).status_code == 428, operation.id
+        answer = admin.send(operation.method, path, body, {"If-Match": '"other"'})
+        assert answer.status_code == 412, operation.id
 
 
 @pytest.mark.parametrize("operation", BY_ID)
@@ -125,6 +180,7 @@ def test_outside_development_the_token_of_development_opens_nothing(
         UNTRIED,
         house.app.bus,
         house.clock,
+        lambda *_: None,
         ADMIN_TOKEN,
     )
     headers = {"Authorization": f"Bearer {ADMIN_TOKEN}"}

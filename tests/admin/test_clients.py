@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
+from idp.web.admin.operations import PREFIX
 from tests.admin.conftest import ALL, Admin, token_of
+from tests.contract.race import race
 from tests.house import House
 
 NEW: dict[str, Any] = {"client_id": "shop", "redirect_uris": ["https://shop.example/cb"]}
@@ -44,6 +46,16 @@ def test_a_client_of_the_code_flow_gets_what_it_usually_needs(admin: Admin) -> N
         {"token_endpoint_auth_method": "nothing"},
         {"jwks": {"keys": [{"kty": "EC", "d": "x"}]}},
         {"jwks": {"keys": "x"}},
+        {"jwks": {"keys": []}},
+        {"scopes": ["two words"]},
+        {"scopes": ["no\u00a0break"]},
+        {"scopes": [""]},
+        {"resources": ["not a uri"]},
+        {"resources": ["https://api.example.com#part"]},
+        {"client_id": "a/b"},
+        {"client_id": ".."},
+        {"logo_uri": "javascript:alert(1)"},
+        {"policy_uri": "https://" + "x" * 3000},
         {"secret_hash": "x"},
         {"client_secret": "mine"},
         {"require_acr": "gold"},
@@ -59,7 +71,12 @@ def test_nobody_grants_more_than_they_have(house: House) -> None:
     greedy = {"client_id": "evil", "scopes": ALL.split()}
     answer = small.send("POST", "/clients", greedy)
     assert (answer.status_code, answer.json["code"]) == (403, "beyond_own_scopes")
+    for hidden in ("x admin:users:write", "x\tadmin:users:write", "x\u00a0admin:users:write"):
+        greedy = {"client_id": "evil", "scopes": [hidden], "resources": [house.issuer + PREFIX]}
+        assert small.send("POST", "/clients", greedy).status_code == 422
     small.send("POST", "/clients", {"client_id": "evil", "scopes": ["admin:clients:read"]})
+    answer = small.change("/clients/evil", {"scopes": ["x admin:users:write"]})
+    assert answer.status_code == 422
     assert small.change("/clients/evil", {"scopes": ALL.split()}).status_code == 403
     assert small.get("/clients/evil").json["scopes"] == ["admin:clients:read"]
 
@@ -70,6 +87,35 @@ def test_nobody_takes_over_a_client_that_may_do_more(house: House) -> None:
     key = {"keys": [{"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"}]}
     assert small.change("/clients/admin", {"jwks": key}).status_code == 403
     assert small.change("/clients/admin", {"client_name": "x"}).status_code == 403
+    etag = small.get("/clients/admin").headers["ETag"]
+    gone = small.send("DELETE", "/clients/admin", headers={"If-Match": etag})
+    assert gone.status_code == 403
+    assert small.get("/clients/admin").headers["ETag"] == etag
+
+
+def test_a_state_that_comes_back_may_be_changed_again(admin: Admin) -> None:
+    admin.send("POST", "/clients", NEW)
+    for name in ("A", "B", "A", "B", "B", "A"):
+        assert admin.change("/clients/shop", {"client_name": name}).json["client_name"] == name
+
+
+def test_what_is_made_has_the_etag_that_it_is_read_with(admin: Admin) -> None:
+    made = admin.send("POST", "/clients", {"client_id": "job one"})
+    assert made.headers["Location"].endswith("/admin/v1/clients/job%20one")
+    read = admin.get("/clients/job%20one")
+    assert made.headers["ETag"] == read.headers["ETag"]
+    rotated = admin.send("POST", "/clients/job%20one/secret")
+    assert rotated.headers["ETag"] == read.headers["ETag"]
+
+
+def test_of_many_writers_who_read_the_same_one_wins(admin: Admin) -> None:
+    etag = admin.send("POST", "/clients", NEW).headers["ETag"]
+
+    def write(number: int) -> int:
+        body = {"client_name": f"n{number}"}
+        return admin.send("PATCH", "/clients/shop", body, {"If-Match": etag}).status_code
+
+    assert sorted(race(write, 12)) == [200] + [412] * 11
 
 
 @pytest.mark.parametrize("name", ["redirect_uris", "scopes", "client_name", "require_pkce"])

@@ -87,7 +87,20 @@ def test_bad_parameters_are_named(admin: Admin, query: str, code: str) -> None:
         ({"username": "x" * 300}, 422, "/username"),
         ({"username": "x", "require_acr": "gold"}, 422, None),
         ({"username": "x", "email": "nonsense"}, 422, None),
-        ({"username": "a\u0000b"}, 422, None),
+        ({"username": "a\u202eb"}, 422, None),
+        ({"username": "a\u0000b"}, 400, None),
+        ({"username": "x", "claims": {"nickname": ["a\u0000b"]}}, 400, None),
+        ({"username": "x", "claims": {"zoneinfo": float("nan")}}, 400, None),
+        ({"username": "x", "claims": {"sub": "another"}}, 422, None),
+        ({"username": "x", "claims": {"email": "a@b.example", "email_verified": True}}, 422, None),
+        ({"username": "x", "claims": {"acr": "aal2"}}, 422, None),
+        ({"username": "x", "claims": {"name": 5}}, 422, None),
+        ({"username": "x", "claims": {"address": {"planet": "x"}}}, 422, None),
+        ({"username": "x", "claims": {"picture": "javascript:alert(1)"}}, 422, None),
+        ({"username": "x", "phone": "0151"}, 422, None),
+        ({"username": "x", "phone_verified": True}, 422, None),
+        ({"username": "x", "email_verified": True}, 422, None),
+        ({"username": "x", "locale": "../../etc"}, 422, None),
         ({"username": "ben@example.com"}, 422, None),
         ({"username": "x", "password": "short"}, 422, None),
         ({"username": "BEN"}, 409, None),
@@ -116,6 +129,10 @@ def test_what_will_not_do_is_refused_and_nothing_is_written(
         (b"username=x", "application/x-www-form-urlencoded", 415),
         (b"{}", "text/plain", 415),
         (b"[]", "application/json", 422),
+        (b'{"username": "x", "username": "y"}', "application/json", 400),
+        (b'{"username": "\\ud800"}', "application/json", 400),
+        (b'{"username": "x", "claims": {"name": 1e999}}', "application/json", 400),
+        (b'{"locale": "x"}', "application/merge-patch+json", 415),
     ],
 )
 def test_what_cannot_be_read(admin: Admin, data: bytes, content_type: str, status: int) -> None:
@@ -125,12 +142,21 @@ def test_what_cannot_be_read(admin: Admin, data: bytes, content_type: str, statu
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"), [("GET", "/nothing", 404), ("PUT", "/users", 405)]
+    ("method", "path", "status"),
+    [
+        ("GET", "/nothing", 404),
+        ("GET", "", 404),
+        ("GET", "/", 404),
+        ("GET", "/users/%00", 404),
+        ("PUT", "/users", 405),
+        ("OPTIONS", "/users", 405),
+    ],
 )
 def test_what_is_not_there(admin: Admin, method: str, path: str, status: int) -> None:
     answer = admin.send(method, path)
     assert answer.status_code == status
     assert answer.mimetype == "application/problem+json"
+    assert answer.json["code"] == {404: "not_found", 405: "method_not_allowed"}[status]
     assert (status != 405) or "GET" in answer.headers["Allow"]
 
 
@@ -152,7 +178,7 @@ def test_a_state_is_changed_by_one_of_many_writers(admin: Admin, house: House) -
     etag = admin.get(path).headers["ETag"]
 
     def write(number: int) -> TestResponse:
-        return admin.send("PATCH", path, {"locale": f"x{number}"}, {"If-Match": etag})
+        return admin.send("PATCH", path, {"locale": f"en-x{number}"}, {"If-Match": etag})
 
     statuses = [answer.status_code for answer in race(write, 12)]
     assert sorted(statuses) == [200] + [412] * 11
@@ -168,6 +194,69 @@ def test_what_was_not_changed_is_not_sent_again(admin: Admin, house: House) -> N
     etag = admin.get(one(house)).headers["ETag"]
     answer = admin.send("GET", one(house), headers={"If-None-Match": etag})
     assert (answer.status_code, answer.data) == (304, b"")
+
+
+def test_a_state_that_comes_back_may_be_changed_again(admin: Admin, house: House) -> None:
+    path = one(house)
+    for locale in ("de", "fr", "de", "fr", "fr", "de"):
+        assert admin.change(path, {"locale": locale}).json["locale"] == locale
+
+
+def test_what_others_change_meanwhile_is_not_written_back(admin: Admin, house: House) -> None:
+    """Not only another caller of this API: a command, or the person's own account page."""
+    path = one(house)
+    etag = admin.get(path).headers["ETag"]
+    house.clock.advance(timedelta(seconds=1))
+    house.user_admin.disable("ben", actor="cli")
+    answer = admin.send("PATCH", path, {"locale": "de"}, {"If-Match": etag})
+    assert answer.status_code == 412
+    assert admin.send("DELETE", path, headers={"If-Match": etag}).status_code == 412
+    assert admin.get(path).json["disabled"] is True
+
+
+def test_the_answer_to_a_change_has_the_etag_of_what_is_there_now(
+    admin: Admin, house: House
+) -> None:
+    path = one(house)
+    changed = admin.change(path, {"locale": "de"})
+    assert changed.headers["ETag"] == admin.get(path).headers["ETag"]
+    weak = f"W/{changed.headers['ETag']}"
+    assert admin.send("PATCH", path, {"locale": "fr"}, {"If-Match": weak}).status_code == 412
+    assert admin.send("GET", path, headers={"If-None-Match": weak}).status_code == 304
+    again = admin.send("PATCH", path, {"locale": "fr"}, {"If-Match": changed.headers["ETag"]})
+    assert again.status_code == 200
+
+
+def test_an_id_is_never_taken_for_the_username_of_another(admin: Admin, house: House) -> None:
+    """Ids are the `sub` in tokens: many know them, and may choose them as their username."""
+    victim = house.users["ben"]["sub"]
+    admin.send("POST", "/users", {"username": victim, "password": "a good long password"})
+    admin.change(f"/users/{victim}", {"disabled": True})
+    assert admin.get(f"/users/{victim}").json["disabled"] is True
+    (other,) = admin.get(f"/users?name={victim}").json["items"]
+    assert other["disabled"] is False
+    admin.change(f"/users/{victim}", {"disabled": False})
+    new = {"password": "another good password"}
+    assert admin.send("PUT", f"/users/{victim}/password", new).status_code == 204
+    house.users = {**house.users, "ben": {**house.users["ben"], **new}}
+    assert house.tokens("ben")
+
+
+def test_a_password_that_is_set_ends_what_hung_on_the_old_one(admin: Admin, house: House) -> None:
+    tokens = house.tokens("ben")
+    new = {"password": "another good password"}
+    assert admin.send("PUT", f"{one(house)}/password", new).status_code == 204
+    assert house.call("/userinfo", bearer=tokens["access_token"]).status_code == 401
+    held = house.app.stores.authenticators.of(house.users["ben"]["sub"])
+    assert [a.factor for a in held] == ["password"]
+
+
+def test_a_username_that_is_an_address_leaves_with_it(admin: Admin) -> None:
+    given = {"username": "zoe@example.com", "email": "zoe@example.com"}
+    path = f"/users/{admin.send('POST', '/users', given).json['id']}"
+    assert admin.change(path, {"email": "other@example.com"}).status_code == 422
+    both = {"username": "zoe", "email": "other@example.com"}
+    assert admin.change(path, both).status_code == 200
 
 
 def test_an_address_that_changes_is_not_verified_any_more(admin: Admin, house: House) -> None:

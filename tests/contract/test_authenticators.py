@@ -11,6 +11,7 @@ from idp.storage.authenticators import SqlAuthenticators
 from idp.storage.database import Database
 from idp.storage.seal import Sealer, SealError
 from idp.storage.users import SqlUsers
+from tests.contract.race import race
 from tests.contract.samples import AUTHENTICATOR, NOW, PLAIN_USER, SECOND, USER
 
 
@@ -84,3 +85,30 @@ def test_one_id_is_there_once_whosever_it_is(authenticators: SqlAuthenticators) 
         authenticators.add(replace(AUTHENTICATOR, user_id=USER.id))
     assert authenticators.of(PLAIN_USER.id) == [AUTHENTICATOR]
     assert authenticators.of(USER.id) == []
+
+
+def test_of_fifty_changes_at_once_none_is_lost(authenticators: SqlAuthenticators) -> None:
+    authenticators.add(replace(AUTHENTICATOR, data={}))
+
+    def append(number: int) -> None:
+        authenticators.change(
+            AUTHENTICATOR.id, lambda held: replace(held, data={**held.data, f"n{number}": 1})
+        )
+
+    race(append)
+    (changed,) = authenticators.of(PLAIN_USER.id)
+    assert len(changed.data) == 50
+    assert changed.secret == AUTHENTICATOR.secret
+
+
+def test_a_change_of_what_is_gone(authenticators: SqlAuthenticators) -> None:
+    with pytest.raises(NotFound):
+        authenticators.change(AUTHENTICATOR.id, lambda held: held)
+
+
+def test_a_changed_row_holds_no_secret(
+    authenticators: SqlAuthenticators, database: Database
+) -> None:
+    authenticators.add(AUTHENTICATOR)
+    authenticators.change(AUTHENTICATOR.id, lambda held: replace(held, name="other"))
+    assert AUTHENTICATOR.secret not in _stored(database)

@@ -8,6 +8,7 @@ from idp.errors import Conflict, NotFound
 from idp.model import Client
 from idp.storage.clients import SqlClients
 from idp.storage.database import Database
+from tests.contract.race import race
 from tests.contract.samples import CLIENT, PLAIN_CLIENT
 
 
@@ -69,3 +70,43 @@ def test_list_goes_page_by_page_in_order_of_id(clients: SqlClients) -> None:
     assert clients.list() == everything
     assert clients.list(limit=2) == everything[:2]
     assert clients.list(after="c1", limit=2) == everything[2:4]
+
+
+def test_of_fifty_changes_at_once_none_is_lost(clients: SqlClients) -> None:
+    clients.add(PLAIN_CLIENT)
+    known = len(PLAIN_CLIENT.scopes)
+
+    def append(number: int) -> None:
+        clients.change(
+            PLAIN_CLIENT.client_id, lambda c: replace(c, scopes=(*c.scopes, f"s{number}"))
+        )
+
+    race(append)
+    changed = clients.get(PLAIN_CLIENT.client_id)
+    assert changed is not None
+    assert len(changed.scopes) == known + 50
+
+
+def test_a_change_says_what_it_was_before(clients: SqlClients) -> None:
+    clients.add(PLAIN_CLIENT)
+    changed = replace(CLIENT, client_id=PLAIN_CLIENT.client_id)
+    assert clients.change(PLAIN_CLIENT.client_id, lambda _: changed) == (PLAIN_CLIENT, changed)
+    assert clients.get(PLAIN_CLIENT.client_id) == changed
+
+
+def test_a_change_that_is_given_up_writes_nothing(clients: SqlClients) -> None:
+    clients.add(CLIENT)
+
+    def refuse(client: Client) -> Client:
+        raise Conflict("no")
+
+    with pytest.raises(Conflict):
+        clients.change(CLIENT.client_id, refuse)
+    clients.save(CLIENT)  # nothing is locked either
+    assert clients.get(CLIENT.client_id) == CLIENT
+
+
+@pytest.mark.parametrize("odd", ["client-9", "a\0b", "\udfff"])
+def test_a_change_of_what_is_not_there(clients: SqlClients, odd: str) -> None:
+    with pytest.raises(NotFound):
+        clients.change(odd, lambda client: client)

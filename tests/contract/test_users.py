@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from idp.errors import Conflict, NotFound
+from idp.errors import Conflict, NotFound, Refused
+from idp.model import User
 from idp.storage.consents import SqlConsents
 from idp.storage.database import Database
 from idp.storage.grants import SqlGrants
@@ -99,6 +100,54 @@ def test_list_goes_page_by_page_in_order_of_id(users: SqlUsers) -> None:
     assert users.list(limit=2) == everyone[:2]
     assert users.list(after="u1", limit=2) == everyone[2:4]
     assert users.list(after="u4") == []
+
+
+def test_of_fifty_changes_at_once_none_is_lost(users: SqlUsers) -> None:
+    users.add(PLAIN_USER)
+
+    def append(number: int) -> None:
+        users.change(
+            PLAIN_USER.id, lambda user: replace(user, claims={**user.claims, f"n{number}": 1})
+        )
+
+    race(append)
+    changed = users.get(PLAIN_USER.id)
+    assert changed is not None
+    assert len(changed.claims) == 50
+
+
+def test_a_change_says_what_it_was_before(users: SqlUsers) -> None:
+    users.add(PLAIN_USER)
+    changed = replace(USER, id=PLAIN_USER.id)
+    assert users.change(PLAIN_USER.id, lambda _: changed) == (PLAIN_USER, changed)
+    assert users.find(USER.username) == changed
+    assert users.find(PLAIN_USER.username) is None
+
+
+def test_a_change_that_is_given_up_writes_nothing(users: SqlUsers) -> None:
+    users.add(PLAIN_USER)
+
+    def refuse(user: User) -> User:
+        raise Refused("no")
+
+    with pytest.raises(Refused):
+        users.change(PLAIN_USER.id, refuse)
+    users.save(PLAIN_USER)  # nothing is locked either
+    assert users.get(PLAIN_USER.id) == PLAIN_USER
+
+
+@pytest.mark.parametrize("odd", ["nobody", "a\0b", "\ud800"])
+def test_a_change_of_who_is_not_there(users: SqlUsers, odd: str) -> None:
+    with pytest.raises(NotFound):
+        users.change(odd, lambda user: user)
+
+
+def test_a_change_to_a_taken_name(users: SqlUsers) -> None:
+    users.add(USER)
+    users.add(PLAIN_USER)
+    with pytest.raises(Conflict):
+        users.change(PLAIN_USER.id, lambda user: replace(user, username="käthe", locale="xx"))
+    assert users.get(PLAIN_USER.id) == PLAIN_USER
 
 
 VERIFIED = replace(PLAIN_USER, email="Bob@Example.com", email_verified=True)

@@ -66,7 +66,7 @@ class Access:
         refusal = self._refusal(claims)
         if refusal:
             raise self._unknown(operation, address, refusal)
-        found = Caller(str(claims["client_id"]), frozenset(str(claims.get("scope", "")).split()))
+        found = Caller(str(claims["client_id"]), frozenset(str(claims.get("scope", "")).split(" ")))
         if operation.scope not in found.scopes:
             self._refused(operation, found.actor, "scope")
             raise Problem(
@@ -94,6 +94,8 @@ class Access:
             return "the token is for another resource"
         if "grant" in claims or claims.get("sub") != claims.get("client_id"):
             return "the token acts for a person"
+        if "cnf" in claims:
+            return "the token is bound to a key, and nothing here proves that key"
         return "" if self._introspection.stands(claims) else "the token was revoked"
 
     def _unknown(

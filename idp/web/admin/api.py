@@ -4,14 +4,15 @@ A WSGI application of its own beside the pages: no cookie, no session, no page; 
 """
 
 import base64
-import hashlib
 import json
+import time
 from collections.abc import Callable, Sequence
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 from uuid import uuid4
 
-from flask import Flask, Response, request
-from pydantic import BaseModel, ValidationError
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from idp import events
@@ -19,13 +20,22 @@ from idp.errors import Busy, IdpError, cause
 from idp.flow.interactions import support_code
 from idp.ports import Clock
 from idp.web.admin.access import Access, Caller
-from idp.web.admin.operations import PREFIX, Call, Listed, Operation, View
-from idp.web.admin.problems import Kept, Problem, Violation
+from idp.web.admin.body import JSON, read
+from idp.web.admin.operations import PREFIX, Call, Listed, Operation
+from idp.web.admin.problems import Kept, Problem
 from idp.web.admin.repeats import Repeats
 
 MOST = 500  # of one page
 USUAL = 100
-JSON = "application/json"
+CODES = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    413: "too_large",
+    500: "server_error",
+}
+
+Observe = Callable[[str, int, float], None]
 
 
 class Api:
@@ -45,8 +55,6 @@ class Api:
         key = request.headers.get("Idempotency-Key")
         if operation.once and key is not None:
             return self._once(operation, call, key)
-        if operation.guarded:
-            return self._guarded(operation, call)
         return self._answer(operation, call)
 
     def _call(self, operation: Operation, caller: Caller, path: dict[str, str]) -> Call:
@@ -58,8 +66,11 @@ class Api:
         limit, after = USUAL, ""
         if operation.listed:
             limit, after = _limit(query.pop("limit", None)), _after(query.pop("cursor", None))
-        body = None if operation.body is None else _body(operation.body)
-        return Call(caller.actor, caller.scopes, path, query, body, limit, after)
+        match = request.headers.get("If-Match")
+        if operation.guarded and match is None:
+            raise Problem(428, "if_match_needed", "Read it first, and send its ETag as If-Match.")
+        body = None if operation.body is None else read(operation.body)
+        return Call(caller.actor, caller.scopes, path, query, body, limit, after, match)
 
     def _once(self, operation: Operation, call: Call, key: str) -> Response:
         asked = f"{request.method} {request.path}\0".encode() + request.get_data()
@@ -75,23 +86,6 @@ class Api:
         self._repeats.done(call.actor, key, asked, kept)
         return answer
 
-    def _guarded(self, operation: Operation, call: Call) -> Response:
-        """RFC 9110 section 13.1.1: the change is made to the state that was read, or not at all."""
-        given = request.headers.get("If-Match")
-        if given is None:
-            raise Problem(428, "if_match_needed", "Read it first, and send its ETag as If-Match.")
-        current = "" if operation.read is None else _etag(operation.read(call))
-        if given.strip() != "*" and current not in _tags(given):
-            raise _changed()
-        resource = request.path
-        if not self._repeats.claim(resource, current):
-            raise _changed()
-        try:
-            return self._answer(operation, call)
-        except BaseException:
-            self._repeats.release(resource, current)
-            raise
-
     def _answer(self, operation: Operation, call: Call) -> Response:
         found = operation.handler(call)
         if found is None:
@@ -99,15 +93,13 @@ class Api:
         if isinstance(found, Listed):
             return self._page(call, found)
         answer = _json(found.model_dump(mode="json"), operation.status)
-        if operation.read is not None or operation.method == "GET":
-            answer.headers["ETag"] = _etag(found)
-            if operation.method == "GET" and answer.headers["ETag"] in _tags(
-                request.headers.get("If-None-Match", "")
-            ):
-                return Response(status=304, headers={"ETag": answer.headers["ETag"]})
+        if operation.tagged:
+            answer.headers["ETag"] = found.etag
+            if operation.method == "GET" and _unchanged(found.etag):
+                return Response(status=304, headers={"ETag": found.etag})
         if operation.status == 201:
-            name = getattr(found, "id", None) or getattr(found, "client_id", "")
-            answer.headers["Location"] = f"{self._base}{operation.path}/{name}"
+            name = str(getattr(found, "id", None) or getattr(found, "client_id", ""))
+            answer.headers["Location"] = f"{self._base}{operation.path}/{quote(name, safe='')}"
         return answer
 
     def _page(self, call: Call, found: Listed) -> Response:
@@ -125,6 +117,7 @@ def create_admin(
     document: Callable[[], bytes],
     bus: events.Bus,
     clock: Clock,
+    observe: Observe,
     max_body: int,
     hsts: str | None,
 ) -> Flask:
@@ -135,7 +128,13 @@ def create_admin(
 
     for operation in operations:
         rule = operation.path.replace("{", "<").replace("}", ">")
-        app.add_url_rule(rule, operation.id, _view(api, operation), methods=[operation.method])
+        app.add_url_rule(
+            rule,
+            operation.id,
+            _view(api, operation),
+            methods=[operation.method],
+            provide_automatic_options=False,
+        )
 
     @app.get("/openapi.json")
     def openapi() -> Response:
@@ -155,8 +154,11 @@ def create_admin(
     @app.errorhandler(HTTPException)
     def http(error: HTTPException) -> Response:
         kept = {n: v for n, v in error.get_headers() if n in {"Allow", "Retry-After"}}
-        status = error.code or 500
-        return Problem(status, "http_error", error.description or "", headers=kept).response()
+        status = HTTPStatus(error.code or 500)
+        code = CODES.get(status, "http_error")
+        return Problem(
+            status, code, f"{status.description or status.phrase}.", headers=kept
+        ).response()
 
     @app.errorhandler(Exception)
     def failed(problem: Exception) -> Response:
@@ -174,8 +176,14 @@ def create_admin(
             500, "server_error", "Something went wrong here.", support_code=code
         ).response()
 
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+
     @app.after_request
     def finish(response: Response) -> Response:
+        elapsed = time.perf_counter() - g.began
+        observe(request.endpoint or "unknown", response.status_code, elapsed)
         response.headers["X-Content-Type-Options"] = "nosniff"
         response.headers["Referrer-Policy"] = "no-referrer"
         response.headers["Cache-Control"] = "no-store"
@@ -191,26 +199,6 @@ def _view(api: Api, operation: Operation) -> Callable[..., Response]:
         return api.run(operation, path)
 
     return run
-
-
-def _body(model: type[BaseModel]) -> BaseModel:
-    if request.mimetype not in {JSON, "application/merge-patch+json"}:
-        raise Problem(415, "media_type", f"Send {JSON}.")
-    raw = request.get_data()
-    try:
-        json.loads(raw.decode())
-    except (ValueError, RecursionError):
-        raise Problem(400, "not_json", "The body is not JSON in UTF-8.") from None
-    try:
-        return model.model_validate_json(raw, strict=True)
-    except ValidationError as problem:
-        violations = [
-            Violation("/" + "/".join(map(str, e["loc"])), e["msg"])
-            for e in problem.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        raise Problem(
-            422, "invalid", "The body is not what this operation takes.", violations=violations
-        ) from None
 
 
 def _limit(text: str | None) -> int:
@@ -238,17 +226,11 @@ def _after(cursor: str | None) -> str:
     return after
 
 
-def _etag(found: View | Listed | None) -> str:
-    text = "" if not isinstance(found, BaseModel) else found.model_dump_json()
-    return '"' + hashlib.sha256(text.encode()).hexdigest()[:32] + '"'
-
-
-def _tags(header: str) -> set[str]:
-    return {tag.strip() for tag in header.split(",")}
-
-
-def _changed() -> Problem:
-    return Problem(412, "changed_meanwhile", "It was changed since it was read. Read it again.")
+def _unchanged(etag: str) -> bool:
+    """RFC 9110 section 13.1.2: compared weakly, since who compresses an answer weakens its tag."""
+    given = request.headers.get("If-None-Match", "")
+    tags = {tag.strip().removeprefix("W/") for tag in given.split(",")}
+    return etag in tags or "*" in tags
 
 
 def _json(document: Any, status: int) -> Response:
@@ -256,7 +238,7 @@ def _json(document: Any, status: int) -> Response:
 
 
 def _kept_headers(answer: Response) -> dict[str, str]:
-    return {name: answer.headers[name] for name in ("Location",) if name in answer.headers}
+    return {name: answer.headers[name] for name in ("Location", "ETag") if name in answer.headers}
 
 
 def _again(kept: Kept) -> Response:

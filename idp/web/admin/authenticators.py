@@ -111,7 +111,7 @@ class AuthenticatorOperations:
                 body=Name,
                 answer=AuthenticatorView,
                 guarded=True,
-                read=self.get,
+                tagged=True,
             ),
             Operation(
                 "getAuthenticator",
@@ -121,6 +121,7 @@ class AuthenticatorOperations:
                 "Show an authenticator",
                 self.get,
                 answer=AuthenticatorView,
+                tagged=True,
             ),
             Operation(
                 "removeAuthenticator",
@@ -183,7 +184,11 @@ class AuthenticatorOperations:
         path = call.path
         return _view(
             self._admin.rename(
-                path["user_id"], path["authenticator_id"], body.name, actor=call.actor
+                path["user_id"],
+                path["authenticator_id"],
+                body.name,
+                actor=call.actor,
+                seen=lambda held: call.must_match(_view(held)),
             )
         )
 

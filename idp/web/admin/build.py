@@ -1,7 +1,8 @@
 """The admin API, put together: every operation there is, in the order of its description."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from flask import Flask, request
 
@@ -15,7 +16,7 @@ from idp.operate.users import UserAdmin
 from idp.ports import Clock, Stores
 from idp.settings import Settings
 from idp.web.admin.access import Access
-from idp.web.admin.api import Api, create_admin
+from idp.web.admin.api import Api, Observe, create_admin
 from idp.web.admin.authenticators import AuthenticatorOperations
 from idp.web.admin.clients import ClientOperations
 from idp.web.admin.document import document
@@ -39,6 +40,7 @@ class AdminServices:
     introspection: Introspection
     bus: events.Bus
     clock: Clock
+    observe: Observe
     admin_token: str | None = None
 
 
@@ -49,6 +51,12 @@ def operations(services: AdminServices) -> Sequence[Operation]:
         *AuthenticatorOperations(s.authenticators, s.management).all(),
         *ClientOperations(s.clients, s.clock).all(),
     )
+
+
+def description(issuer: str) -> bytes:
+    """The OpenAPI document. It is made of the table alone, which needs no service."""
+    nothing: Any = None
+    return document(operations(AdminServices(*(nothing for _ in fields(AdminServices)))), issuer)
 
 
 def build(settings: Settings, services: AdminServices) -> Flask:
@@ -69,13 +77,14 @@ def build(settings: Settings, services: AdminServices) -> Flask:
         settings.issuer,
         lambda: remote(request.environ, settings.server.trusted_proxies),
     )
-    described = document(found, settings.issuer)
+    described = description(settings.issuer)
     return create_admin(
         found,
         api,
         lambda: described,
         s.bus,
         s.clock,
+        s.observe,
         settings.server.max_body,
         HSTS if settings.secure else None,
     )

@@ -10,16 +10,15 @@ from typing import Any
 
 from pydantic import Field
 
+from idp.errors import Refused
 from idp.model import Client
-from idp.oidc.claims import SCOPES
-from idp.operate.clients import ClientAdmin, Registered
+from idp.operate.clients import ClientAdmin, Registered, described
 from idp.ports import Clock
 from idp.web.admin.operations import Body, Call, Listed, Operation, View
 from idp.web.admin.problems import Problem
 
 READ, WRITE = "admin:clients:read", "admin:clients:write"
 ADMIN = "admin:"
-PRIVATE = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 
 class ClientView(View):
@@ -51,16 +50,21 @@ class SecretView(ClientView):
 
     client_secret: str | None = Field(repr=False)
 
+    @property
+    def state(self) -> str:
+        """That of the client, as it is read later."""
+        return self.model_dump_json(exclude={"client_secret"})
+
 
 class NewClient(Body):
     client_id: str = Field(min_length=1, max_length=128)
-    client_name: str = Field(default="", max_length=256)
+    client_name: str | None = Field(default=None, min_length=1, max_length=256)
     redirect_uris: tuple[str, ...] = Field(default=(), max_length=64)
     post_logout_redirect_uris: tuple[str, ...] = Field(default=(), max_length=64)
     grant_types: tuple[str, ...] | None = None
     scopes: tuple[str, ...] | None = Field(default=None, max_length=128)
     resources: tuple[str, ...] = Field(default=(), max_length=64)
-    token_endpoint_auth_method: str = "client_secret_basic"
+    token_endpoint_auth_method: str | None = None
     jwks: dict[str, Any] | None = None
     jwks_uri: str | None = None
     application_type: str = "web"
@@ -124,8 +128,18 @@ class ClientOperations:
                 body=NewClient,
                 answer=SecretView,
                 status=201,
+                tagged=True,
             ),
-            Operation("getClient", "GET", one, READ, "Show a client", self.get, answer=ClientView),
+            Operation(
+                "getClient",
+                "GET",
+                one,
+                READ,
+                "Show a client",
+                self.get,
+                answer=ClientView,
+                tagged=True,
+            ),
             Operation(
                 "changeClient",
                 "PATCH",
@@ -136,7 +150,7 @@ class ClientOperations:
                 body=ClientChange,
                 answer=ClientView,
                 guarded=True,
-                read=self.get,
+                tagged=True,
             ),
             Operation(
                 "removeClient",
@@ -147,7 +161,6 @@ class ClientOperations:
                 self.remove,
                 status=204,
                 guarded=True,
-                read=self.get,
             ),
             Operation(
                 "rotateClientSecret",
@@ -157,6 +170,7 @@ class ClientOperations:
                 "A new secret, shown this once; the old one stops working",
                 self.rotate,
                 answer=SecretView,
+                tagged=True,
             ),
         )
 
@@ -168,15 +182,8 @@ class ClientOperations:
 
     def create(self, call: Call) -> View:
         body: NewClient = call.body
-        given = _record(body.model_dump(exclude={"grant_types", "scopes"}))
-        people = bool(body.redirect_uris)
-        usual = ("authorization_code", "refresh_token") if people else ("client_credentials",)
-        client = Client(
-            **{**given, "name": body.client_name or body.client_id},
-            created_at=self._clock(),
-            grant_types=usual if body.grant_types is None else body.grant_types,
-            scopes=(tuple(SCOPES) if people else ()) if body.scopes is None else body.scopes,
-        )
+        given = _record(body.model_dump(exclude={"client_id"}))
+        client = described(body.client_id, self._clock(), given)
         _allowed(call, client)
         return _secret(self._admin.add(client, actor=call.actor))
 
@@ -185,47 +192,54 @@ class ClientOperations:
 
     def change(self, call: Call) -> View:
         body: ClientChange = call.body
-        before = self._admin.get(call.path["client_id"])
         given = _record(body.model_dump(exclude_unset=True))
-        disabled = given.pop("disabled", None)
         for name in _NEVER_NULL & given.keys():
             if given[name] is None:
-                raise Problem(422, "invalid", f"{name} cannot be null.")
-        after = replace(before, **given)
-        if disabled is not None:
-            after = replace(after, disabled_at=self._disabled_at(before, disabled))
-        _allowed(call, before)
-        _allowed(call, after)
-        return _view(self._admin.change(after, actor=call.actor))
+                raise Refused(f"{name} cannot be null")
+
+        def how(before: Client) -> Client:
+            call.must_match(_view(before))
+            after = self._with(before, given)
+            _allowed(call, before)
+            _allowed(call, after)
+            return after
+
+        return _view(self._admin.change(call.path["client_id"], how, actor=call.actor))
 
     def remove(self, call: Call) -> None:
-        self._admin.remove(call.path["client_id"], actor=call.actor)
+        client = self._admin.get(call.path["client_id"])
+        call.must_match(_view(client))
+        _allowed(call, client)
+        self._admin.remove(client.client_id, actor=call.actor)
 
     def rotate(self, call: Call) -> View:
-        client = self._admin.get(call.path["client_id"])
-        _allowed(call, client)
-        return _secret(self._admin.rotate_secret(client.client_id, actor=call.actor))
+        return _secret(
+            self._admin.rotate_secret(
+                call.path["client_id"],
+                actor=call.actor,
+                seen=lambda client: _allowed(call, client),
+            )
+        )
 
-    def _disabled_at(self, before: Client, disabled: bool) -> datetime | None:
-        return (before.disabled_at or self._clock()) if disabled else None
+    def _with(self, before: Client, given: Mapping[str, Any]) -> Client:
+        values = dict(given)
+        if "disabled" in values:
+            since = before.disabled_at or self._clock()
+            values["disabled_at"] = since if values.pop("disabled") else None
+        return replace(before, **values)
 
 
 _NAMES = {"client_name": "name", "id_token_signed_response_alg": "id_token_alg"}
 _NEVER_NULL = frozenset(
     {
         *("name", "redirect_uris", "post_logout_redirect_uris", "grant_types", "scopes"),
-        *("resources", "id_token_alg", "require_pkce", "require_consent"),
+        *("resources", "id_token_alg", "require_pkce", "require_consent", "disabled"),
     }
 )
 
 
 def _record(given: Mapping[str, Any]) -> dict[str, Any]:
-    """With the names of the record. Private keys are refused, not dropped."""
-    keys = (given.get("jwks") or {}).get("keys", [])
-    if not isinstance(keys, list) or any(
-        not isinstance(key, dict) or PRIVATE & key.keys() for key in keys
-    ):
-        raise Problem(422, "invalid", "jwks has public keys alone.")
+    """With the names of the record."""
     return {_NAMES.get(name, name): value for name, value in given.items()}
 
 

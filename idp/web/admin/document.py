@@ -20,10 +20,12 @@ MEANINGS = {
     "404": "There is no such thing",
     "409": "In conflict with what is there",
     "412": "Changed since it was read",
+    "413": "Too large",
     "415": "Not JSON",
     "422": "Not what this operation takes",
     "428": "If-Match is needed",
     "429": "Too many failures",
+    "500": "A failure of the server; the support code leads to its cause",
     "503": "Busy, or a message cannot be sent; try again",
 }
 
@@ -101,6 +103,8 @@ def _parameters(operation: Operation) -> list[dict[str, Any]]:
         ]
     if operation.guarded:
         found.append({"name": "If-Match", "in": "header", "required": True, "schema": text})
+    if operation.tagged and operation.method == "GET":
+        found.append({"name": "If-None-Match", "in": "header", "required": False, "schema": text})
     if operation.once:
         key = {"type": "string", "minLength": 1, "maxLength": 255}
         found.append({"name": "Idempotency-Key", "in": "header", "required": False, "schema": key})
@@ -125,6 +129,10 @@ def _responses(operation: Operation) -> dict[str, Any]:
                 },
             }
         done["content"] = {"application/json": {"schema": schema}}
+    named = _headers(operation)
+    if named:
+        done["headers"] = {name: {"schema": {"type": "string"}} for name in named}
+    unchanged = {"304": {"description": "Not changed since it was read"}}
     refused = {
         code: {
             "description": meaning,
@@ -132,7 +140,13 @@ def _responses(operation: Operation) -> dict[str, Any]:
         }
         for code, meaning in MEANINGS.items()
     }
-    return {str(operation.status): done, **refused}
+    conditional = operation.tagged and operation.method == "GET"
+    return {str(operation.status): done, **(unchanged if conditional else {}), **refused}
+
+
+def _headers(operation: Operation) -> tuple[str, ...]:
+    tagged = ("ETag",) if operation.tagged else ()
+    return (*tagged, *(("Location",) if operation.status == 201 else ()))
 
 
 def _ref(model: type[BaseModel] | None) -> dict[str, Any]:

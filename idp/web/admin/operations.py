@@ -1,12 +1,14 @@
 """What an operation is: the value from which its route, its checks and its description are made."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-ETag = str
+from idp.web.admin.problems import Problem
+
 PREFIX = "/admin/v1"
 
 
@@ -21,6 +23,16 @@ class View(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    @property
+    def state(self) -> str:
+        """What an ETag stands for."""
+        return self.model_dump_json()
+
+    @property
+    def etag(self) -> str:
+        """RFC 9110 section 8.8.3, strong."""
+        return f'"{hashlib.sha256(self.state.encode()).hexdigest()[:32]}"'
+
 
 @dataclass(frozen=True, slots=True)
 class Call:
@@ -34,6 +46,16 @@ class Call:
     body: Any = field(default=None, repr=False)
     limit: int = 100
     after: str = ""
+    if_match: str | None = None
+
+    def must_match(self, view: View) -> None:
+        """RFC 9110 section 13.1.1, in the handler of what is guarded: shown the record that
+        is about to be changed, while nobody else can change it. Raises Problem."""
+        tags = {tag.strip() for tag in (self.if_match or "").split(",")}
+        if "*" not in tags and view.etag not in tags:
+            raise Problem(
+                412, "changed_meanwhile", "It was changed since it was read. Read it again."
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +71,9 @@ Handler = Callable[[Call], View | Listed | None]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`guarded`: what may have changed since it was read needs If-Match; `read` gives the state.
-    `once`: a repeated Idempotency-Key gets the first answer again."""
+    """`guarded`: If-Match is demanded, and its handler calls `must_match`. `tagged`: the answer is
+    the state of one thing, and has an ETag. `once`: a repeated Idempotency-Key gets the first
+    answer again."""
 
     id: str
     method: str
@@ -64,7 +87,7 @@ class Operation:
     listed: bool = False
     filters: tuple[str, ...] = ()
     guarded: bool = False
-    read: Handler | None = None
+    tagged: bool = False
 
     @property
     def once(self) -> bool:

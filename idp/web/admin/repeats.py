@@ -1,8 +1,6 @@
-"""Requests that come twice: Idempotency-Key (draft-ietf-httpapi-idempotency-key-header) and
-If-Match (RFC 9110 section 13.1.1).
+"""Requests that come twice: Idempotency-Key (draft-ietf-httpapi-idempotency-key-header).
 
-What was answered is kept sealed for a day, since it may hold a secret that is shown once. A state
-may be changed once: of two writers who read the same, the second is told so.
+What was answered is kept sealed for a day, since it may hold a secret that is shown once.
 """
 
 import hashlib
@@ -15,7 +13,6 @@ from idp.web.admin.problems import Kept, Problem
 
 KEPT = timedelta(days=1)
 UNDER_WAY = timedelta(minutes=2)
-WRITING = timedelta(minutes=5)
 LONGEST_KEY = 255
 
 
@@ -55,14 +52,6 @@ class Repeats:
         """Nothing was done: the key may be used again."""
         self.ephemeral.take(f"{_name(actor, key)}:begun")
 
-    def claim(self, resource: str, etag: str) -> bool:
-        """Whether this writer is the first who changes this state."""
-        return self.ephemeral.once(_state(resource, etag), WRITING)
-
-    def release(self, resource: str, etag: str) -> None:
-        """The state was not changed after all."""
-        self.ephemeral.take(_state(resource, etag))
-
     def _known(self, name: str, raw: bytes, asked: str) -> Kept:
         document = json.loads(self.sealing.open(raw, name))
         if document["asked"] != asked:
@@ -74,7 +63,3 @@ class Repeats:
 
 def _name(actor: str, key: str) -> str:
     return "admin:once:" + hashlib.sha256(f"{actor}\0{key}".encode()).hexdigest()
-
-
-def _state(resource: str, etag: str) -> str:
-    return "admin:state:" + hashlib.sha256(f"{resource}\0{etag}".encode()).hexdigest()

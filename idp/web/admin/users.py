@@ -37,7 +37,7 @@ class NewUser(Body):
     phone: str | None = Field(default=None, max_length=32)
     phone_verified: bool = False
     require_acr: str | None = None
-    locale: str | None = Field(default=None, max_length=32)
+    locale: str | None = Field(default=None, max_length=35)
     claims: dict[str, Any] = Field(default_factory=dict)
 
 
@@ -50,7 +50,7 @@ class UserChange(Body):
     phone: str | None = Field(default=None, max_length=32)
     phone_verified: bool | None = None
     require_acr: str | None = None
-    locale: str | None = Field(default=None, max_length=32)
+    locale: str | None = Field(default=None, max_length=35)
     claims: dict[str, Any] | None = None
     disabled: bool | None = None
 
@@ -92,8 +92,11 @@ class UserOperations:
                 body=NewUser,
                 answer=UserView,
                 status=201,
+                tagged=True,
             ),
-            Operation("getUser", "GET", one, READ, "Show a user", self.get, answer=UserView),
+            Operation(
+                "getUser", "GET", one, READ, "Show a user", self.get, answer=UserView, tagged=True
+            ),
             Operation(
                 "changeUser",
                 "PATCH",
@@ -104,7 +107,7 @@ class UserOperations:
                 body=UserChange,
                 answer=UserView,
                 guarded=True,
-                read=self.get,
+                tagged=True,
             ),
             Operation(
                 "removeUser",
@@ -115,7 +118,6 @@ class UserOperations:
                 self.remove,
                 status=204,
                 guarded=True,
-                read=self.get,
             ),
             Operation(
                 "setPassword",
@@ -159,10 +161,21 @@ class UserOperations:
     def change(self, call: Call) -> View:
         body: UserChange = call.body
         given = body.model_dump(exclude_unset=True)
-        return view(self._admin.change(call.path["user_id"], given, actor=call.actor))
+        return view(
+            self._admin.change(
+                call.path["user_id"],
+                given,
+                actor=call.actor,
+                seen=lambda user: call.must_match(view(user)),
+            )
+        )
 
     def remove(self, call: Call) -> None:
-        self._admin.remove(call.path["user_id"], actor=call.actor)
+        self._admin.remove(
+            call.path["user_id"],
+            actor=call.actor,
+            seen=lambda user: call.must_match(view(user)),
+        )
 
     def set_password(self, call: Call) -> None:
         body: NewPassword = call.body

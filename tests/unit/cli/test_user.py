@@ -13,13 +13,17 @@ from tests.unit.cli.conftest import PASSWORD, Run
 
 def test_a_user_is_added_and_shown(run: Run) -> None:
     added = run(
-        "user", "add", "Ana", "--password-stdin", "--email", "a@example.com", "--phone", "+4912",
-        "--require-acr", "aal2", "--json", stdin=PASSWORD,
+        "user", "add", "Ana", "--password-stdin", "--email", "a@example.com", "--phone",
+        "+4915123456789", "--require-acr", "aal2", "--json", stdin=PASSWORD,
     )  # fmt: skip
     assert added.code == 0
     shown = run("user", "show", "ana", "--json").json
     assert shown == added.json
-    assert (shown["username"], shown["email"], shown["phone"]) == ("Ana", "a@example.com", "+4912")
+    assert (shown["username"], shown["email"], shown["phone"]) == (
+        "Ana",
+        "a@example.com",
+        "+4915123456789",
+    )
     assert shown["require_acr"] == "aal2"
     assert shown["state"] == "active"
     assert shown["created_at"].endswith("Z")

@@ -1,6 +1,6 @@
 """The cache of clients: seconds old at most, and never older than a change."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -37,6 +37,11 @@ class Counted:
             assert callable(happening)
             happening()
         return found
+
+    def change(self, client_id: str, how: Callable[[Client], Client]) -> tuple[Client, Client]:
+        before = self.held[client_id]
+        self.held[client_id] = how(before)
+        return before, self.held[client_id]
 
     def save(self, client: Client) -> None:
         if client.client_id not in self.held:
