@@ -18,7 +18,7 @@ from idp.errors import ConfigError, NotSent
 from idp.factors.base import N_
 from idp.model import Message, User
 from idp.ports import Clock, Quotas
-from idp.settings import SmsSettings
+from idp.reaching import SmsSettings
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

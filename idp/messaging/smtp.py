@@ -15,7 +15,7 @@ from pathlib import Path
 
 from idp.errors import ConfigError
 from idp.model import Mail
-from idp.settings import MailSettings
+from idp.reaching import MailSettings
 
 FULL = 552  # of a mailbox; and of too many recipients, which is no lasting refusal (RFC 5321)
 

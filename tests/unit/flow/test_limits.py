@@ -13,7 +13,7 @@ from idp import events
 from idp.errors import ConfigError, NotSent
 from idp.flow.limits import SmsLimits, destination
 from idp.model import Message, User
-from idp.settings import SmsSettings
+from idp.reaching import SmsSettings
 from idp.storage import schema
 from idp.storage.database import Database
 from idp.storage.quotas import SqlQuotas

@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 from idp.errors import ConfigError
 from idp.messaging.smtp import Smtp, Unsendable, permanent, said
 from idp.model import Mail
-from idp.settings import MailSettings
+from idp.reaching import MailSettings
 from tests.certificates import authority
 from tests.serving import free_port
 
