@@ -16,9 +16,9 @@ from redis import Redis
 
 from idp.operate.users import UserAdmin
 from tests.contract.race import race
-from tests.house import ISSUER, Request
+from tests.house import Request
 from tests.services import fresh_database
-from tests.serving import Place, Serving, Visitor, free_port, serving, until
+from tests.serving import ISSUER, Place, Serving, Visitor, free_port, serving, until
 
 PASSWORD = "correct horse battery staple"
 LINK = re.compile(rf"{ISSUER}(/link/[\w-]{{43}})")
