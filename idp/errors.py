@@ -20,7 +20,10 @@ from datetime import datetime, timedelta
 
 
 def cause(problem: BaseException) -> str:
-    """Type and place of an exception, for the operator; its text may hold what was sent."""
+    """Type and place of an exception, for the operator; its text may hold what was sent. What
+    went wrong outside says so itself."""
+    if isinstance(problem, OutsideError):
+        return f"{type(problem).__name__}: {problem.reason}"
     trace = problem.__traceback__
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
@@ -28,6 +31,15 @@ def cause(problem: BaseException) -> str:
         return type(problem).__name__
     code = trace.tb_frame.f_code
     return f"{type(problem).__name__} in {code.co_name} ({code.co_filename}:{trace.tb_lineno})"
+
+
+class OutsideError(Exception):
+    """Something outside did not do as it should. `reason` is short and holds no secret, no text
+    from the far side and nobody's number or address."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class IdpError(Exception):
@@ -124,8 +136,8 @@ class NotConfirmed(IdpError):
 
 
 class NotSent(IdpError):
-    """It did not go out, or, `uncertain`, nobody knows. `public`, marked with N_, is for the
-    person; `reason` for the operator."""
+    """It did not go out; or nobody knows, and `receipt` is the one that it has if it did.
+    `public`, marked with N_, is for the person; `reason` for the operator."""
 
     def __init__(
         self,
@@ -133,12 +145,12 @@ class NotSent(IdpError):
         public: str,
         retry_at: datetime | None = None,
         *,
-        uncertain: bool = False,
+        receipt: str = "",
     ) -> None:
         super().__init__("not_sent", 503, public, reason)
         self.reason = reason
         self.retry_at = retry_at
-        self.uncertain = uncertain
+        self.receipt = receipt
 
 
 class ConfigError(IdpError):

@@ -10,13 +10,29 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+LONGEST_DOMAIN = 253
+
 
 def fold(identifier: str) -> str:
-    """One spelling per name: NFKC, case-folded, without surrounding space.
+    """One spelling per name: NFKC, case-folded, without surrounding space; the domain of a mail
+    address as it is in the DNS.
 
     Lockouts and look-ups use the same fold, so that another spelling buys no extra attempts.
     """
-    return unicodedata.normalize("NFKC", identifier).strip().casefold()
+    name = unicodedata.normalize("NFKC", identifier).strip()
+    local, at, domain = name.rpartition("@")
+    if at and not domain.isascii() and len(domain) <= LONGEST_DOMAIN:
+        name = f"{local}@{_in_dns(domain)}"
+    return name.casefold()
+
+
+def _in_dns(domain: str) -> str:
+    import idna  # rarely needed, and its tables are large
+
+    try:
+        return idna.encode(domain.lower(), uts46=True).decode()
+    except UnicodeError:  # no domain: a name like any other
+        return domain
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 Sources, later ones win: the TOML file, the environment (`IDP_` and `__` between levels), files
 in /run/secrets. Secrets are never read from TOML; unknown keys are refused; durations are ISO
-8601. `config/idp.toml` and the reference are generated from this file by `idp config docs`.
+8601. `config/idp.toml` and the reference are generated from these classes by `idp config docs`.
 """
 
 import os
@@ -12,13 +12,10 @@ from contextvars import ContextVar
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationError,
@@ -33,26 +30,15 @@ from pydantic_settings import (
 )
 
 from idp.errors import ConfigError
+from idp.reaching import MailSettings, RecoverySettings, Registration, SmsSettings
+from idp.section import Duration, Section
 
 PREFIX = "IDP_"
 SECRETS_DIR = Path("/run/secrets")
 SAMPLE_SECRETS = frozenset({"changeme", "change-me", "secret", "password", "insecure", "123456"})
 
 
-def _iso8601(value: object) -> object:
-    if isinstance(value, str) and value.lstrip("-").startswith("P"):
-        return value
-    if isinstance(value, timedelta):
-        return value
-    raise ValueError("write a duration as ISO 8601, such as PT5M or P30D")
-
-
-Duration = Annotated[timedelta, BeforeValidator(_iso8601), Field(gt=timedelta(0))]
 SigningAlg = Literal["ES256", "RS256", "Ed25519"]
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
 class Server(Section):
@@ -186,89 +172,6 @@ class Web(Section):
     """Answers to challenges that one address may send (Flask-Limiter notation)."""
     machine_failure_rate: str = "60/minute"
     """Failed client authentications that one address may cause before it gets 429."""
-
-
-class MailSettings(Section):
-    """Mail, for verifying addresses, recovery and notices; never a factor."""
-
-    host: str = ""
-    """SMTP server. Empty: no mail can be sent, and what needs it says so."""
-    port: int = Field(default=587, ge=1, le=65535)
-    """Port of the SMTP server."""
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    """`none` is for a relay on this very machine."""
-    username: str = ""
-    """Account at the server; its password is `mail_password`."""
-    sender: str = ""
-    """From address, such as `Example <login@example.com>`."""
-    timeout: Duration = timedelta(seconds=10)
-    """For one delivery."""
-    keep_trying: Duration = timedelta(days=1)
-    """A mail that cannot be delivered for this long is given up, with an event."""
-
-
-class SmsSettings(Section):
-    """Text messages with codes: a restricted factor, and one that costs money at each use."""
-
-    gateway: Literal["", "webhook", "twilio"] = ""
-    """Who sends them. Empty: nobody, and the factor `sms` is not available."""
-    webhook_url: str = ""
-    """Where a message is posted as JSON (`to`, `text`, `id`), with `sms_token` as bearer token."""
-    twilio_account: str = ""
-    """Account SID; its auth token is `sms_token`."""
-    sender: str = ""
-    """Number or name that the message comes from, where the gateway wants one."""
-    timeout: Duration = timedelta(seconds=5)
-    """For one delivery."""
-    regions: tuple[str, ...] = ()
-    """Regions that may be sent to (ISO 3166, such as `DE`). Empty: none, outside development."""
-    refused_types: tuple[str, ...] = ("premium_rate", "shared_cost", "uan", "pager", "voicemail")
-    """Kinds of numbers that get no message (names of the library `phonenumbers`, lower case)."""
-    spacing: tuple[Duration, ...] = (
-        timedelta(minutes=1),
-        timedelta(minutes=2),
-        timedelta(minutes=5),
-    )
-    """Wait after the first, second, third and every later message of a day."""
-    per_number: int = Field(default=5, ge=1)
-    """Messages to one number in 24 hours."""
-    numbers_per_user: int = Field(default=3, ge=1)
-    """Different numbers of one user in 24 hours."""
-    per_address: int = Field(default=20, ge=1)
-    """Messages that one network address may cause in an hour."""
-    per_prefix: int = Field(default=30, ge=1)
-    """Messages in an hour to numbers that differ in their last three digits alone."""
-    per_day: int = Field(default=1000, ge=1)
-    """Messages in 24 hours, to all: the budget. Beyond it nothing is sent."""
-    alarm_ratio: float = Field(default=2.0, gt=1)
-    """Sent for each verified code of a region in 24 hours: from here on an alarm is raised."""
-    stop_ratio: float = Field(default=5.0, gt=1)
-    """From here on nothing is sent to the region until the day is over."""
-    judge_after: int = Field(default=20, ge=1)
-    """Messages to a region before its ratio is judged."""
-
-
-class RecoverySettings(Section):
-    """What a person can do who lost a password or a factor."""
-
-    password_by_mail: bool = True
-    """A link to a verified address sets a new password. It restores that one factor: whatever
-    else a sign-in demands is asked as before, and nobody is signed in by it."""
-    link_ttl: Duration = timedelta(minutes=30)
-    """How long such a link works."""
-    helped_code_ttl: Duration = timedelta(days=1)
-    """How long a recovery code works that an administrator hands to a person who lost a factor."""
-
-
-class Registration(Section):
-    """How people come in, besides by an administrator."""
-
-    open: bool = False
-    """Anybody may register, with an address that is verified first."""
-    link_ttl: Duration = timedelta(days=1)
-    """How long the link to verify an address works."""
-    invitation_ttl: Duration = timedelta(days=7)
-    """How long an invitation works."""
 
 
 class OutboundSettings(Section):

@@ -119,7 +119,7 @@ class _Caught:
     def delivers(self, kind: str) -> bool:
         return True
 
-    def send(self, message: Message, user: User | None) -> str:
+    def send(self, message: Message, user: User | None, address: str = "") -> str:
         self.messages.append(message)
         return ""
 

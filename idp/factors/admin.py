@@ -48,10 +48,11 @@ LAST_WAY_IN = N_("Without it you could not sign in any more as you have to. Add 
 
 
 class Carrier(Protocol):
-    """What sends messages to people (the courier of the flow)."""
+    """What sends messages to people (the courier of the flow): a receipt, or NotSent is raised.
+    `address` is where the wish came from."""
 
     def delivers(self, kind: str) -> bool: ...
-    def send(self, message: Message, user: User | None) -> str: ...  # a receipt; raises NotSent
+    def send(self, message: Message, user: User | None, address: str = "") -> str: ...
     def verified(self, receipt: str) -> None: ...
 
 
@@ -96,10 +97,11 @@ class AuthenticatorAdmin:
         *,
         by_operator: bool = False,
         peer: bytes | None = None,
+        address: str = "",
     ) -> Challenge:
         """Start binding, or start again, and send what it sends. `peer` is the certificate of the
-        person's own connection. Raises NotFound, Refused, NotSent; nothing is under way then that
-        was not before."""
+        person's own connection, `address` its other end. Raises NotFound, Refused, NotSent; nothing
+        is under way then that was not before."""
         user = self.user(user_id)
         chosen = self.prover.factors.get(factor)
         if chosen is None:
@@ -113,7 +115,7 @@ class AuthenticatorAdmin:
             challenge = chosen.enroll(self._context(user, chosen, peer))
         except Rejected as rejected:
             raise Refused(rejected.public or NOT_NOW, "not_enrollable") from None
-        self._ask(user, chosen, challenge)
+        self._ask(user, chosen, challenge, address)
         return challenge
 
     def under_way(self, user_id: str, factor: str) -> Challenge | None:
@@ -124,13 +126,13 @@ class AuthenticatorAdmin:
             return None
         return shown(pending)
 
-    def resend(self, user_id: str, factor: str) -> Challenge:
+    def resend(self, user_id: str, factor: str, *, address: str = "") -> Challenge:
         """Send again what the binding sent. Raises Refused, NotSent; the old one goes on then."""
         user, chosen, pending = self._under_way(user_id, factor)
         if pending is None or not resendable(chosen):
             raise Refused(STALE, "stale")
         challenge = again(chosen, self._context(user, chosen), pending)
-        self._ask(user, chosen, challenge)
+        self._ask(user, chosen, challenge, address)
         return challenge
 
     def confirm(
@@ -142,6 +144,7 @@ class AuthenticatorAdmin:
         actor: str,
         name: str = "",
         peer: bytes | None = None,
+        address: str = "",
     ) -> Authenticator | Challenge:
         """What was bound; or another question, sent where it has to be. Raises NotConfirmed,
         NotSent; the binding goes on then, unless its challenge takes one answer."""
@@ -161,7 +164,7 @@ class AuthenticatorAdmin:
             )
             raise _not_confirmed(verdict)
         if isinstance(verdict, Unfinished):
-            self._ask(user, chosen, verdict.challenge)
+            self._ask(user, chosen, verdict.challenge, address)
             return verdict.challenge
         self.bindings.drop(user.id, factor)
         self.carrier.verified(pending.receipt)
@@ -292,15 +295,16 @@ class AuthenticatorAdmin:
             raise Refused(UNKNOWN, "unknown_method")
         return user, chosen, self.bindings.get(user_id, factor)
 
-    def _ask(self, user: User, factor: Factor, challenge: Challenge) -> None:
+    def _ask(self, user: User, factor: Factor, challenge: Challenge, address: str) -> None:
         """Keep what is asked from now on, once it went out or may have."""
         pending = begun(factor, challenge, self.clock())
         if challenge.send is not None:
             try:
-                pending = replace(pending, receipt=self.carrier.send(challenge.send, user))
+                receipt = self.carrier.send(challenge.send, user, address)
+                pending = replace(pending, receipt=receipt)
             except NotSent as problem:
-                if problem.uncertain:
-                    self.bindings.put(user.id, pending)
+                if problem.receipt:
+                    self.bindings.put(user.id, replace(pending, receipt=problem.receipt))
                 raise
         self.bindings.put(user.id, pending)
 

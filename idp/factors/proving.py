@@ -82,9 +82,11 @@ class Prover:
 
     def held(self, user: User | None) -> tuple[Authenticator, ...]:
         """What the user has and may use, of every factor."""
-        if user is None:
-            return ()
-        return tuple(a for a in self._authenticators.of(user.id) if a.disabled_at is None)
+        return tuple(a for a in self.bound(user) if a.disabled_at is None)
+
+    def bound(self, user: User | None) -> tuple[Authenticator, ...]:
+        """The same with what was used up or disabled."""
+        return () if user is None else tuple(self._authenticators.of(user.id))
 
     def context(
         self,

@@ -3,7 +3,7 @@
 Reads, begins challenges and sends what carries them; nothing here takes an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -68,8 +68,12 @@ class Asking:
         self._courier = courier
 
     def situation(self, visit: Visit, now: datetime) -> Situation:
+        """A proof by what was removed since is none: who began with a password that was changed
+        meanwhile does not end with it."""
         user = self._user(visit)
-        return Situation(visit, user, self.prover.held(user), now)
+        bound = self.prover.bound(user)
+        held = tuple(a for a in bound if a.disabled_at is None)
+        return Situation(_standing(visit, {a.id for a in bound}), user, held, now)
 
     def requirements(self, at: Situation) -> tuple[Requirement, ...]:
         visit = at.visit
@@ -199,7 +203,7 @@ class Asking:
         if challenge.send is None:
             return after
         went = self._sent(at, challenge.send)
-        if isinstance(went, NotSent) and not went.uncertain:
+        if isinstance(went, NotSent) and not went.receipt:
             return _told(at.visit.interaction, went)
         return _told(after, went)
 
@@ -294,13 +298,27 @@ class Asking:
 
 
 def _told(interaction: Interaction, went: str | NotSent) -> Interaction:
-    """The interaction with the receipt of its message, or with why there is none."""
+    """The interaction with the receipt of its message, and with why it went wrong."""
+    receipt = went.receipt if isinstance(went, NotSent) else went
     if isinstance(went, NotSent):
-        return replace(interaction, notice=went.public, retry_at=went.retry_at)
+        interaction = replace(interaction, notice=went.public, retry_at=went.retry_at)
+    if not receipt:
+        return interaction
     if interaction.enrolling is not None:
-        return replace(interaction, enrolling=replace(interaction.enrolling, receipt=went))
+        return replace(interaction, enrolling=replace(interaction.enrolling, receipt=receipt))
     first, *rest = interaction.pending
-    return replace(interaction, pending=(replace(first, receipt=went), *rest))
+    return replace(interaction, pending=(replace(first, receipt=receipt), *rest))
+
+
+def _standing(visit: Visit, bound: Set[str]) -> Visit:
+    """Without the proofs by what is not bound any more."""
+    interaction = visit.interaction
+    kept = tuple(p for p in interaction.achieved if p.authenticator_id in bound)
+    if kept == interaction.achieved:
+        return visit
+    return replace(
+        visit, stored=replace(visit.stored, interaction=replace(interaction, achieved=kept))
+    )
 
 
 def in_grace(at: Situation) -> bool:

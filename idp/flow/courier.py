@@ -53,6 +53,7 @@ class Courier:
             raise NotSent(f"no gateway for {message.kind}", NOT_NOW)
         limits = self._limits.get(message.kind)
         region = "" if limits is None else limits.admit(message, user, address)
+        receipt = f"{message.kind}:{region}"
         user_id = None if user is None else user.id
         try:
             gateway.send(self._rendered(message, user))
@@ -66,7 +67,7 @@ class Courier:
                     user_id=user_id,
                 )
             )
-            raise NotSent(cause(problem), NOT_NOW, uncertain=True) from problem
+            raise NotSent(cause(problem), NOT_NOW, receipt=receipt) from problem
         self._bus.emit(
             events.MessageSent(
                 at=self._clock(),
@@ -76,7 +77,7 @@ class Courier:
                 user_id=user_id,
             )
         )
-        return f"{message.kind}:{region}"
+        return receipt
 
     def verified(self, receipt: str) -> None:
         """The code that went out under this receipt came back."""

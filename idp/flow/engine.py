@@ -69,7 +69,7 @@ class Engine:
         lost = self._enrolling.lost(at, result)
         if lost is not None:
             return self._enroll(at, lost)
-        return Done(visit.stored, at.user, self._named(result))
+        return Done(at.visit.stored, at.user, self._named(result))
 
     def opening(self, visit: Visit) -> Interaction:
         """The new interaction with its first question, so that one write stores both."""
@@ -88,7 +88,7 @@ class Engine:
         result = self._asking.outstanding(at, self._asking.requirements(at))
         if not isinstance(result, Reached):
             return None
-        return Done(visit.stored, at.user, self._named(result))
+        return Done(at.visit.stored, at.user, self._named(result))
 
     def answer(self, visit: Visit, factor_name: str, answer: Answer) -> Step:
         """Take the answer to a pending challenge, and say where the interaction stands then."""
@@ -134,7 +134,7 @@ class Engine:
         if isinstance(verdict, NotProven):
             return self._refused(visit, at.user, factor, verdict, "")
         if isinstance(verdict, Unfinished):
-            return self._moved(visit, self._asking.go_on(at, factor.name, verdict.challenge))
+            return self._sent(visit, self._asking.go_on(at, factor.name, verdict.challenge))
         self._courier.verified(begun.receipt)
         self._bus.emit(
             events.AuthenticatorAdded(
@@ -172,7 +172,7 @@ class Engine:
         carried = visit.interaction.enrolling or next(iter(visit.interaction.pending), None)
         if carried is None or carried.factor not in self._factors:
             return self.step(visit)
-        return self._moved(visit, self._asking.again(at, carried))
+        return self._sent(visit, self._asking.again(at, carried))
 
     def restart(self, visit: Visit) -> Step:
         """Not you? Forget who was signing in and everything proven in this interaction."""
@@ -250,6 +250,20 @@ class Engine:
                 return self.step(replace(visit, stored=saved))
             stored = self._interactions.get(visit.interaction.id)
             if stored is None or not _same_visit(visit.interaction, stored.interaction, user):
+                break
+            visit = replace(visit, stored=stored)
+        return self._reload(visit)
+
+    def _sent(self, visit: Visit, after: Interaction) -> Step:
+        """Keep the question that a message was sent for, whatever notice another request left
+        meanwhile: a second click, which no second message was sent for, must not undo the first."""
+        before = replace(visit.interaction, **QUIET)
+        for _ in range(WRITERS):
+            saved = self._interactions.save(visit.stored, after)
+            if saved is not None:
+                return self.step(replace(visit, stored=saved))
+            stored = self._interactions.get(visit.interaction.id)
+            if stored is None or replace(stored.interaction, **QUIET) != before:
                 break
             visit = replace(visit, stored=stored)
         return self._reload(visit)

@@ -7,7 +7,7 @@ has a second factor cannot be given another one by somebody who knows the passwo
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from idp.factors.base import covered, enrollable, expendable
+from idp.factors.base import N_, covered, enrollable, expendable
 from idp.factors.binding import begun, shown
 from idp.flow.asking import Asking, Situation, in_grace
 from idp.flow.policy import (
@@ -24,6 +24,7 @@ from idp.flow.steps import Asked, Choice
 from idp.model import Interaction
 from idp.ports import Users
 
+AFRESH = N_("Start again")
 RECOVERY = "recovery"  # the source of a demand to bind something after a code
 
 
@@ -115,6 +116,8 @@ class Enrolling:
         under_way = visit.interaction.enrolling or under_way
         error, wait = asking.wait(visit.interaction, at.now)
         others = tuple(Choice(n, asking.factors[n].label) for n in names if n != name)
+        if under_way.receipt:  # to another number, for who mistyped theirs
+            others = (*others, Choice(name, AFRESH))
         user = at.user
         return Asked(
             visit.stored,

@@ -1,20 +1,22 @@
 """The queue of mails, delivered: at least once, later again when the server is away, and given up
 with an event when that lasts too long."""
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from idp import events
-from idp.errors import cause
-from idp.messaging.smtp import permanent
+from idp.messaging.smtp import permanent, said
 from idp.model import Mail
 from idp.ports import Clock, Mails
 
-LEASE = timedelta(minutes=2)  # longer than one delivery may take
+LEASE = timedelta(minutes=5)  # longer than one delivery may take, with every answer in time
 FIRST_RETRY = timedelta(seconds=30)
 LONGEST_RETRY = timedelta(hours=1)
 AT_ONCE = 10
+
+_logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,9 +30,15 @@ class Delivery:
     clock: Clock
 
     def round(self) -> int:
-        """Deliver what is due; how many went out."""
-        claimed = self.mails.claim(self.clock(), LEASE, AT_ONCE)
-        return sum(self._one(mail) for mail in claimed)
+        """Deliver some of what is due; how many went out. One is claimed at a time, so that none
+        waits under a lease for those before it."""
+        went = 0
+        for _ in range(AT_ONCE):
+            claimed = self.mails.claim(self.clock(), LEASE, 1)
+            if not claimed:
+                break
+            went += self._one(claimed[0])
+        return went
 
     def _one(self, mail: Mail) -> bool:
         try:
@@ -47,9 +55,10 @@ class Delivery:
             self.mails.done(mail.id)
             self.bus.emit(
                 events.MessageFailed(
-                    at=now, kind="mail", about="delivery", cause=cause(problem), user_id=None
+                    at=now, kind="mail", about="delivery", cause=said(problem), user_id=None
                 )
             )
             return
-        wait = min(FIRST_RETRY * 2 ** min(mail.tries, 20), LONGEST_RETRY)
-        self.mails.later(mail.id, now + wait, type(problem).__name__)
+        wait = min(FIRST_RETRY * 2 ** min(mail.tries - 1, 20), LONGEST_RETRY)
+        self.mails.later(mail.id, now + wait, said(problem))
+        _logger.warning("a mail waits for another try: %s", said(problem))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from idp.errors import ConfigError
+from idp.messaging.smtp import require_usable
 from idp.messaging.twilio import Twilio
 from idp.messaging.webhook import Post, Webhook
 from idp.ports import Messenger
@@ -14,6 +15,8 @@ def gateways(settings: Settings, post: Post, queue: Messenger) -> Mapping[str, M
     what it needs."""
     found: dict[str, Messenger] = {}
     if settings.mail.host:
+        secret = settings.mail_password
+        require_usable(settings.mail, "" if secret is None else secret.get_secret_value())
         found["mail"] = queue
     sms = _sms(settings, post)
     if sms is not None:

@@ -6,6 +6,7 @@ header cannot add another one: the email package refuses line breaks.
 
 import smtplib
 import ssl
+from contextlib import suppress
 from datetime import datetime
 from email.headerregistry import Address
 from email.message import EmailMessage
@@ -14,27 +15,41 @@ from pathlib import Path
 
 from idp.errors import ConfigError
 from idp.model import Mail
-from idp.settings import MailSettings
+from idp.reaching import MailSettings
+
+FULL = 552  # of a mailbox; and of too many recipients, which is no lasting refusal (RFC 5321)
+
+
+class Unsendable(Exception):
+    """No mail can be made of it."""
 
 
 class Smtp:
     def __init__(self, settings: MailSettings, password: str, ca_bundle: Path | None) -> None:
-        """Raises ConfigError for what cannot work."""
-        name, address = parseaddr(settings.sender)
-        if "@" not in address:
-            raise ConfigError("mail.sender: an address such as `Example <login@example.com>`")
-        self._from = (name, address)
+        """`ca_bundle` is trusted besides the system's. Raises ConfigError for what cannot work."""
+        self._from = require_usable(settings, password)
         self._settings = settings
         self._password = password
-        self._tls = ssl.create_default_context(cafile=ca_bundle)
+        self._tls = ssl.create_default_context()
+        if ca_bundle is not None:
+            self._tls.load_verify_locations(ca_bundle)
 
     def __repr__(self) -> str:
         return f"Smtp({self._settings.host!r})"
 
     def deliver(self, mail: Mail, now: datetime) -> None:
-        """Raises SMTPException, OSError or ValueError when the server did not take it."""
-        with self._connected() as server:
-            server.send_message(self._composed(mail, now), self._from[1], [mail.to])
+        """Raises Unsendable; SMTPException or OSError when the server did not take it."""
+        try:
+            message = self._composed(mail, now)
+        except ValueError as problem:
+            raise Unsendable(type(problem).__name__) from None
+        server = self._connected()
+        try:
+            server.send_message(message, self._from.addr_spec, [mail.to])
+        finally:  # what it says to the farewell changes nothing: the mail is taken, or it is not
+            with suppress(smtplib.SMTPException, OSError):
+                server.quit()
+            server.close()
 
     def _connected(self) -> smtplib.SMTP:
         s = self._settings
@@ -56,26 +71,48 @@ class Smtp:
         return server
 
     def _composed(self, mail: Mail, now: datetime) -> EmailMessage:
-        name, address = self._from
-        local, _, domain = address.rpartition("@")
         message = EmailMessage()
-        message["From"] = Address(name, local, domain)
+        message["From"] = self._from
         message["To"] = mail.to
         message["Subject"] = mail.subject
         message["Date"] = format_datetime(now)
-        message["Message-ID"] = f"<{mail.id}@{domain}>"
+        message["Message-ID"] = f"<{mail.id}@{self._from.domain}>"
         message["Auto-Submitted"] = "auto-generated"
         message.set_content(mail.text)
         return message
 
 
-def permanent(problem: Exception) -> bool:
-    """Whether another try is of no use: the server refused this recipient or this content."""
+def require_usable(settings: MailSettings, password: str) -> Address:
+    """The sender. Raises ConfigError for settings that cannot work."""
+    name, address = parseaddr(settings.sender)
+    local, at, domain = address.rpartition("@")
+    if not (at and local and domain and address.isascii() and settings.sender.isprintable()):
+        raise ConfigError("mail.sender: an address such as `Example <login@example.com>`")
+    if settings.username and not password:
+        raise ConfigError("mail.username is set: set the secret mail_password too")
+    if settings.username and settings.security == "none":
+        raise ConfigError("mail.security is none: a password is sent over TLS alone")
+    return Address(name, local, domain)
+
+
+def said(problem: Exception) -> str:
+    """What happened, for the operator: the code of the answer, not its words, which may name the
+    recipient."""
+    codes = [problem.smtp_code] if isinstance(problem, smtplib.SMTPResponseException) else []
     if isinstance(problem, smtplib.SMTPRecipientsRefused):
         codes = [code for code, _ in problem.recipients.values()]
-        return bool(codes) and all(500 <= code < 600 for code in codes)
-    if isinstance(problem, smtplib.SMTPAuthenticationError):
-        return False  # the operator's to mend
-    if isinstance(problem, smtplib.SMTPResponseException):
-        return 500 <= problem.smtp_code < 600
-    return isinstance(problem, ValueError)
+    return " ".join([type(problem).__name__, *map(str, codes)])
+
+
+def permanent(problem: Exception) -> bool:
+    """Whether another try is of no use: the server refused this recipient or this content, and not
+    us, nor the sender, nor everything just now."""
+    if isinstance(problem, smtplib.SMTPRecipientsRefused):
+        return all(_lasting(code) for code, _ in problem.recipients.values())
+    if isinstance(problem, smtplib.SMTPDataError):
+        return _lasting(problem.smtp_code)
+    return isinstance(problem, Unsendable)
+
+
+def _lasting(code: int) -> bool:
+    return 500 <= code < 600 and code != FULL

@@ -3,7 +3,7 @@
 from datetime import timedelta
 from typing import Any
 
-from idp.errors import ConfigError
+from idp.errors import ConfigError, OutsideError
 from idp.model import Message
 
 
@@ -14,6 +14,7 @@ class Twilio:
         """`http` is the library's HTTP client, for who has a proxy of their own. Raises ConfigError
         when the library is not installed."""
         try:
+            from twilio.base.exceptions import TwilioException
             from twilio.http.http_client import TwilioHttpClient
             from twilio.rest import Client
         except ImportError:
@@ -23,10 +24,19 @@ class Twilio:
         http = http or TwilioHttpClient(timeout=timeout.total_seconds())
         self._client = Client(account, token, http_client=http)
         self._sender = sender
+        self._refusal = TwilioException
 
     def __repr__(self) -> str:
         return "Twilio()"
 
     def send(self, message: Message) -> None:
-        """Raises what the library raises for an answer that is not 2xx."""
-        self._client.messages.create(to=message.to, from_=self._sender, body=message.text)
+        """Raises OutsideError with the status and Twilio's own code, or what the library raises
+        when there is no answer."""
+        try:
+            self._client.messages.create(to=message.to, from_=self._sender, body=message.text)
+        except self._refusal as refusal:
+            status, code = getattr(refusal, "status", None), getattr(refusal, "code", None)
+            if not isinstance(status, int):
+                raise
+            known = code if isinstance(code, int) else "unknown"
+            raise OutsideError(f"status {status}, Twilio's code {known}") from None

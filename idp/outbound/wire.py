@@ -10,17 +10,15 @@ from typing import Any, Final, NoReturn
 
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from idp.errors import OutsideError
+
 Clock = Callable[[], float]
 
 HEADER_BYTES: Final = 65536
 
 
-class OutboundError(Exception):
-    """A request was refused or failed; `reason` is short and holds no text from the far side."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+class OutboundError(OutsideError):
+    """A request was refused or failed."""
 
 
 class Budget:

@@ -10,6 +10,8 @@ from idp.storage.prepared import Command, Prepared
 from idp.storage.records import storable
 from idp.storage.tables import Instant, quota
 
+LONGEST_KEY = 256
+
 
 class SqlQuotas:
     def __init__(self, database: Database) -> None:
@@ -35,7 +37,7 @@ class SqlQuotas:
 
         What is refused is not counted. A limit below 1 refuses everything.
         """
-        if limit < 1 or not storable(key):
+        if limit < 1 or not _possible(key):
             return Spent(False, 0, now + window)
         row = self._spend.one(key=key, count=1, ends_at=now + window, now=now, most=limit)
         if row is not None:
@@ -46,5 +48,10 @@ class SqlQuotas:
 
     def used(self, key: str, now: datetime) -> int:
         """How much of it is spent in the window that is running."""
-        row = self._now.one(k=key) if storable(key) else None
+        row = self._now.one(k=key) if _possible(key) else None
         return 0 if row is None or row[1] <= now else int(row[0])
+
+
+def _possible(key: str) -> bool:
+    """Whether the column can hold it: a budget that cannot be kept is spent."""
+    return len(key) <= LONGEST_KEY and storable(key)

@@ -8,7 +8,7 @@ from idp.model import Ticket
 from idp.storage.database import Database
 from idp.storage.prepared import Command, Prepared
 from idp.storage.records import MAPPING, Mapped, storable
-from idp.storage.tables import Instant, ticket
+from idp.storage.tables import Instant, ticket, user
 
 _mapped = Mapped(Ticket, ticket, data=MAPPING)
 
@@ -28,6 +28,10 @@ class SqlTickets:
             database, ticket.update().where(*live).values(used_at=now).returning(*_mapped.columns)
         )
         of_user = (ticket.c.user_id == bindparam("owner"), ticket.c.used_at.is_(None))
+        self._owner = Prepared(  # locked, so that of two at once the later one knows of the other
+            database,
+            select(user.c.id).where(user.c.id == bindparam("owner")).with_for_update(),
+        )
         self._replace = Command(
             database,
             ticket.update()
@@ -40,6 +44,7 @@ class SqlTickets:
         """In place of what the same user has for the same purpose."""
         with self._database.driver() as driver:
             if record.user_id is not None:
+                self._owner.on(driver, owner=record.user_id)
                 self._replace.on(
                     driver, owner=record.user_id, why=record.purpose, now=record.created_at
                 )

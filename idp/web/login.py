@@ -165,7 +165,7 @@ class Login:
             factor_template(current_app, asked.factor, enrolling=asked.enrolling),
             429 if asked.retry_after else 200,
             page_id=f"step factor-{asked.factor}",
-            client=found.client,
+            client=found.client if found.client.name else None,  # the account pages have none
             support_code=support_code(interaction.id) if asked.error else None,
             public=asked.challenge.public,
             **context,

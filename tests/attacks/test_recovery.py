@@ -347,3 +347,16 @@ def test_the_pages_lead_on(house: House) -> None:
     browser: Browser = house.browser()
     gone = browser.get("/link/" + "x" * 43)
     assert "Ask for a new link" in gone.text
+
+
+def test_lg_10_who_began_with_the_old_password_does_not_end_with_it(house: House) -> None:
+    """The attacker knows the password, and gets a code by other means a little later."""
+    attacker = house.browser()
+    attacker.authorize(Request(more={"acr_values": "aal2"}))
+    page = attacker.submit(username="amy", password=house.users["amy"]["password"])
+    assert "Enter your code" in page.text
+    follow(house, reset_link(house, "amy"), password=FRESH)
+    page = attacker.submit(code=house.totp("amy"))
+    assert "Enter your password" in page.text
+    page = attacker.submit(password=house.users["amy"]["password"])
+    assert "did not match" in page.text

@@ -1,15 +1,18 @@
 """MF-04, MF-05, MF-07: guessing codes across flows, resending, pumping; read from the outbox."""
 
 import re
+import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from werkzeug.test import Client, TestResponse
 
 from idp.dev import seeds
 from idp.factors.sms import parsed
 from idp.model import Message
+from tests.account import enter, provider
 from tests.house import Browser, House, Request, answer_of, build
 
 RATE = "100000/minute"  # the limit per address is another defence: here it would hide these
@@ -125,6 +128,22 @@ def test_mf_04_the_counter_survives_new_flows(house: House) -> None:
     assert waited >= 190
 
 
+def test_mf_04_the_counter_is_the_same_for_a_program_that_speaks_json(house: House) -> None:
+    verified, waited = 0, 0
+    for n in range(20):
+        browser = at_the_code(house)
+        for _ in range(4):
+            if n % 2:
+                answer = post(browser, {"code": "000000"}, json=True)
+                assert answer.is_json
+            else:
+                answer = browser.submit(code="000000")
+            waited += "Too many attempts" in answer.text
+            verified += "did not match" in answer.text
+    assert verified <= 6
+    assert waited >= 70
+
+
 def test_mf_05_a_new_code_kills_the_old_one_and_forgives_nothing(house: House) -> None:
     browser = at_the_code(house)
     old = code_of(texts(house)[0])
@@ -146,6 +165,54 @@ def test_mf_05_asking_again_too_soon_sends_nothing_and_says_when(house: House) -
     assert "You can try again in 60 seconds" in page.text
     assert len(texts(house)) == 1
     assert answer_of(browser.submit(code=code_of(texts(house)[0])))["code"]
+
+
+@pytest.mark.parametrize("asked_for", ["again", "a number"])
+def test_a_second_click_does_not_undo_the_first(
+    house: House, monkeypatch: pytest.MonkeyPatch, asked_for: str
+) -> None:
+    """The gateway is slow, the person impatient: the code that went out is the one that counts."""
+    if asked_for == "again":
+        browser, fields = at_the_code(house), {"resend": "1"}
+        house.clock.advance(timedelta(minutes=1))
+    else:
+        browser, fields = at_the_code(house, "ben"), {"number": "+4915123777777"}
+        browser.submit(choose="sms")
+    before = len(texts(house))
+    sending, go_on = threading.Event(), threading.Event()
+    genuine = house.outbox.send
+
+    def slow(message: Message) -> None:
+        genuine(message)
+        sending.set()
+        assert go_on.wait(10)
+
+    monkeypatch.setattr(house.outbox, "send", slow)
+    first = threading.Thread(target=post, args=(browser, fields))
+    first.start()
+    assert sending.wait(10)
+    post(browser, fields)
+    go_on.set()
+    first.join()
+    assert len(texts(house)) == before + 1
+    assert browser.page is not None
+    browser.get(browser.page.request.path)
+    assert answer_of(browser.submit(code=code_of(texts(house)[0])))["code"]
+
+
+def post(browser: Browser, fields: dict[str, str], *, json: bool = False) -> TestResponse:
+    """The form of the page with these answers, in a request of its own."""
+    assert browser.page is not None
+    cookie = browser.http.get_cookie("flow", domain="localhost")
+    assert cookie is not None
+    headers = {"Cookie": f"flow={cookie.value}"} | ({"Accept": "application/json"} if json else {})
+    visitor = Client(browser.http.application, use_cookies=False)
+    return visitor.post(
+        browser.page.request.path,
+        data={**browser.fields(), **fields},
+        headers=headers,
+        base_url="http://localhost:8000",
+    )
 
 
 def test_mf_07_five_hundred_sends(house: House) -> None:
@@ -175,6 +242,28 @@ def test_mf_07_five_hundred_sends(house: House) -> None:
     assert not any("+4915123" in str(row.detail) for row in rows)
 
 
+def test_mf_07_one_address_has_one_budget_in_sign_ins_and_account_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = provider(tmp_path, sms={"per_address": 2})
+
+    def addressed(house: House) -> Browser:
+        browser = Browser(house)
+        browser.http = Client(
+            lambda environ, start: house.app.wsgi({**environ, "REMOTE_ADDR": "192.0.2.1"}, start)
+        )
+        return browser
+
+    monkeypatch.setattr(House, "browser", addressed)
+    at_the_code(house)
+    for username, number in (("ben", "+4915123777777"), ("amy", "+4915123777778")):
+        browser = enter(house, username, "/account/authenticators/add/sms")
+        browser.submit(number=number)
+    assert "Too many messages were sent" in page_of(browser)
+    assert [m.to for m in texts(house)] == ["+4915123777777", house.users["cho"]["phone"]]
+    house.app.close()
+
+
 def test_a_gateway_that_fails_after_it_sent_leaves_the_code_good(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -188,6 +277,47 @@ def test_a_gateway_that_fails_after_it_sent_leaves_the_code_good(
     browser = at_the_code(house)
     assert "could not be sent" in page_of(browser)
     assert "Try another way" in page_of(browser) or "Send it again" in page_of(browser)
+    assert answer_of(browser.submit(code=code_of(texts(house)[0])))["code"]
+
+
+def test_a_number_that_was_mistyped_can_be_given_again(house: House) -> None:
+    browser = at_the_code(house, "ben")
+    browser.submit(choose="sms")
+    page = browser.submit(number="+4915123777777")
+    assert "Start again" in page.text
+    browser.submit(choose="sms")
+    browser.submit(number="+4915123777778")
+    assert [m.to for m in texts(house)] == ["+4915123777778", "+4915123777777"]
+    stale = code_of(texts(house)[1])
+    if stale != code_of(texts(house)[0]):
+        assert "did not match" in browser.submit(code=stale).text
+    assert answer_of(browser.submit(code=code_of(texts(house)[0])))["code"]
+    held = house.app.stores.authenticators.of(house.users["ben"]["sub"])
+    assert [a.data["number"] for a in held if a.factor == "sms"] == ["+4915123777778"]
+
+
+@pytest.mark.parametrize("username", ["cho", "ben"])
+def test_a_gateway_that_breaks_down_and_comes_back(
+    house: House, monkeypatch: pytest.MonkeyPatch, username: str
+) -> None:
+    """Nothing arrives; the person asks again later, and is let in."""
+
+    def broken(message: Message) -> None:
+        raise ConnectionError(message.text)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.outbox, "send", broken)
+        browser = at_the_code(house, username)
+        if username == "ben":
+            browser.submit(choose="sms")
+            browser.submit(number="+4915123777777")
+        page = page_of(browser)
+        assert "could not be sent" in page
+        assert "Send it again" in page
+        assert re.search("Try another way|Choose another method|Cancel and go back", page)
+        assert "did not match" in browser.submit(code="000000").text
+    house.clock.advance(timedelta(minutes=2))
+    browser.submit(resend="1")
     assert answer_of(browser.submit(code=code_of(texts(house)[0])))["code"]
 
 

@@ -1,17 +1,21 @@
-"""The queue of mails: sealed, delivered by one at a time, given back by who dies."""
+"""The queue of mails: none lost, none carried by two at once, none legible at rest."""
+
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import select
 
 from idp.model import Mail
 from idp.storage.database import Database
-from idp.storage.mails import SqlMails
-from idp.storage.seal import Sealer
-from idp.storage.tables import mail
+from idp.storage.mails import LONGEST_CAUSE, SqlMails
+from idp.storage.resealing import reseal
+from idp.storage.seal import Keyring, Sealer, SealError
+from idp.storage.tables import mail as table
 from tests.contract.race import race
-from tests.contract.samples import MICROSECOND, MINUTE, NOW
+from tests.contract.samples import MICROSECOND, MINUTE, NOW, SECOND
 
-LETTER = Mail("m1", "k@example.com", "Hello", "https://login.example/link/abc", NOW)
+LEASE = 2 * MINUTE
+MAIL = Mail("mail-1", "käthe@example.com", "A new password", "Choose it here: …", NOW - SECOND)
 
 
 @pytest.fixture
@@ -19,62 +23,93 @@ def mails(database: Database, sealer: Sealer) -> SqlMails:
     return SqlMails(database, sealer)
 
 
-def test_what_was_put_in_comes_out(mails: SqlMails) -> None:
-    mails.add(LETTER, NOW)
+def ids(found: object) -> list[str]:
+    assert isinstance(found, list)
+    return [mail.id for mail in found]
+
+
+def test_every_field_comes_back(mails: SqlMails) -> None:
+    mails.add(MAIL, NOW)
+    assert mails.claim(NOW, LEASE) == [replace(MAIL, tries=1)]
     assert mails.waiting() == 1
-    (claimed,) = mails.claim(NOW, MINUTE)
-    assert (claimed.to, claimed.subject, claimed.text) == (LETTER.to, LETTER.subject, LETTER.text)
-    assert (claimed.created_at, claimed.tries) == (NOW, 1)
 
 
-def test_at_rest_it_is_sealed(mails: SqlMails, database: Database) -> None:
-    mails.add(LETTER, NOW)
-    with database.read() as connection:
-        (row,) = connection.execute(select(mail)).all()
-    assert b"example" not in bytes(row.sealed)
-    assert not any("example" in str(value) for value in row if isinstance(value, str))
-
-
-def test_it_is_not_due_before_its_time(mails: SqlMails) -> None:
-    mails.add(LETTER, NOW + MINUTE)
-    assert mails.claim(NOW + MINUTE - MICROSECOND, MINUTE) == []
-    assert len(mails.claim(NOW + MINUTE, MINUTE)) == 1
-
-
-def test_who_claims_has_it_alone_for_a_while(mails: SqlMails) -> None:
-    mails.add(LETTER, NOW)
-    mails.claim(NOW, MINUTE)
-    assert mails.claim(NOW + MINUTE - MICROSECOND, MINUTE) == []
-    (again,) = mails.claim(NOW + MINUTE, MINUTE)
-    assert again.tries == 2
-
-
-def test_done_is_gone(mails: SqlMails) -> None:
-    mails.add(LETTER, NOW)
-    mails.claim(NOW, MINUTE)
-    mails.done(LETTER.id)
+def test_nothing_to_carry(mails: SqlMails) -> None:
+    assert mails.claim(NOW, LEASE) == []
     assert mails.waiting() == 0
-    assert mails.claim(NOW + MINUTE, MINUTE) == []
 
 
-def test_later_is_later(mails: SqlMails) -> None:
-    mails.add(LETTER, NOW)
-    mails.claim(NOW, MINUTE)
-    mails.later(LETTER.id, NOW + 5 * MINUTE, "the server is away" * 99)
-    assert mails.claim(NOW + 2 * MINUTE, MINUTE) == []
-    assert len(mails.claim(NOW + 5 * MINUTE, MINUTE)) == 1
+def test_nothing_is_claimed_before_it_is_due(mails: SqlMails) -> None:
+    mails.add(MAIL, NOW)
+    assert mails.claim(NOW - MICROSECOND, LEASE) == []
+    assert ids(mails.claim(NOW, LEASE)) == [MAIL.id]
 
 
-def test_no_more_than_asked_for_oldest_first(mails: SqlMails) -> None:
-    for number in range(5):
-        mails.add(Mail(f"m{number}", "a@b.c", "s", "t", NOW), NOW + number * MICROSECOND)
-    claimed = mails.claim(NOW + MINUTE, MINUTE, limit=3)
-    assert [one.id for one in claimed] == ["m0", "m1", "m2"]
+def test_who_claimed_and_died_gives_it_back_by_the_end_of_the_lease(mails: SqlMails) -> None:
+    mails.add(MAIL, NOW)
+    mails.claim(NOW, LEASE)
+    assert mails.claim(NOW + LEASE - MICROSECOND, LEASE) == []
+    assert mails.claim(NOW + LEASE, LEASE) == [replace(MAIL, tries=2)]
 
 
-def test_fifty_at_once_claim_each_once(mails: SqlMails) -> None:
-    for number in range(10):
-        mails.add(Mail(f"m{number}", "a@b.c", "s", "t", NOW), NOW)
-    claimed = [one.id for found in race(lambda _: mails.claim(NOW, MINUTE)) for one in found]
-    assert sorted(claimed) == sorted(set(claimed))
-    assert len(claimed) == 10
+def test_done_is_done(mails: SqlMails) -> None:
+    mails.add(MAIL, NOW)
+    mails.claim(NOW, LEASE)
+    mails.done(MAIL.id)
+    mails.done(MAIL.id)
+    assert mails.waiting() == 0
+    assert mails.claim(NOW + LEASE, LEASE) == []
+
+
+def test_later_is_then(mails: SqlMails, database: Database) -> None:
+    mails.add(MAIL, NOW)
+    mails.claim(NOW, LEASE)
+    mails.later(MAIL.id, NOW + 5 * MINUTE, "x" * 1000)
+    assert mails.claim(NOW + 5 * MINUTE - MICROSECOND, LEASE) == []
+    assert mails.claim(NOW + 5 * MINUTE, LEASE) == [replace(MAIL, tries=2)]
+    with database.read() as connection:
+        assert connection.scalar(select(table.c.because)) == "x" * LONGEST_CAUSE
+
+
+def test_the_oldest_goes_first_and_no_more_than_asked_for(mails: SqlMails) -> None:
+    for number in (3, 1, 2):
+        mails.add(replace(MAIL, id=f"mail-{number}"), NOW + number * SECOND)
+    assert ids(mails.claim(NOW + MINUTE, LEASE, 2)) == ["mail-1", "mail-2"]
+    assert ids(mails.claim(NOW + MINUTE, LEASE, 2)) == ["mail-3"]
+
+
+def test_of_fifty_who_claim_each_mail_is_one_ones(mails: SqlMails) -> None:
+    for number in range(20):
+        mails.add(replace(MAIL, id=f"mail-{number}"), NOW)
+    answers = race(lambda _: ids(mails.claim(NOW, LEASE)))
+    claimed = [mail_id for answer in answers for mail_id in answer]
+    left = ids(mails.claim(NOW, LEASE, 20))
+    assert sorted([*claimed, *left]) == sorted(f"mail-{n}" for n in range(20))
+
+
+def test_at_rest_nobody_reads_it(mails: SqlMails, database: Database) -> None:
+    mails.add(MAIL, NOW)
+    with database.read() as connection:
+        row = connection.execute(select(table)).one()
+    for secret in (MAIL.to, MAIL.subject, MAIL.text, "example.com"):
+        assert secret.encode() not in bytes(row.sealed)
+        assert secret not in str(row)
+
+
+def test_a_sealed_mail_opens_in_its_own_row_alone(mails: SqlMails, database: Database) -> None:
+    mails.add(MAIL, NOW)
+    mails.add(replace(MAIL, id="mail-2", to="mallory@example.com"), NOW)
+    with database.write() as connection:
+        sealed = connection.scalar(select(table.c.sealed).where(table.c.id == MAIL.id))
+        connection.execute(table.update().where(table.c.id == "mail-2").values(sealed=sealed))
+    with pytest.raises(SealError):
+        mails.claim(NOW, LEASE)
+
+
+def test_a_new_key_opens_what_waits(database: Database) -> None:
+    old = Keyring.generate("k1")
+    SqlMails(database, Sealer(Keyring.parse(old))).add(MAIL, NOW)
+    new = Keyring.generate("k2")
+    assert reseal(database, Sealer(Keyring.parse(f"{new}\n{old}"))) == 1
+    mails = SqlMails(database, Sealer(Keyring.parse(new)))
+    assert mails.claim(NOW, LEASE) == [replace(MAIL, tries=1)]

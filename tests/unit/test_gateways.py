@@ -1,20 +1,22 @@
 """Gateways of text messages against real servers that speak their protocols."""
 
+import base64
 import json
+import logging
+import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 import pytest
-from twilio.base.exceptions import TwilioRestException
 from twilio.http.http_client import TwilioHttpClient
 
 from idp import settings as configuration
-from idp.errors import ConfigError
+from idp.errors import ConfigError, OutsideError, cause
 from idp.messaging.gateways import gateways
 from idp.messaging.twilio import Twilio
 from idp.messaging.webhook import Webhook
@@ -32,6 +34,7 @@ class Gateway:
     status: int = 201
     body: bytes = b"{}"
     headers: dict[str, str] = field(default_factory=dict)
+    after: bytes = b""  # what follows on the connection
     hang: threading.Event | None = None
     seen: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
 
@@ -56,7 +59,7 @@ def gateway() -> Iterator[Gateway]:
                 self.send_header(name, value)
             self.send_header("Content-Length", str(len(found.body)))
             self.end_headers()
-            self.wfile.write(found.body)
+            self.wfile.write(found.body + found.after)
 
         def log_message(self, *_: object) -> None:
             """Quiet."""
@@ -116,6 +119,14 @@ def test_a_gateway_that_hangs_is_given_up(gateway: Gateway) -> None:
     gateway.hang.set()
 
 
+def test_a_gateway_that_answers_twice_sent_once(gateway: Gateway) -> None:
+    gateway.after = b"HTTP/1.1 500 Oh\r\nContent-Length: 0\r\n\r\n"
+    sender = webhook(gateway)
+    sender.send(MESSAGE)
+    sender.send(MESSAGE)
+    assert len(gateway.seen) == 2
+
+
 def test_an_answer_without_end_does_no_harm(gateway: Gateway) -> None:
     gateway.body = b"x" * 10**6
     webhook(gateway).send(MESSAGE)
@@ -135,8 +146,8 @@ def test_no_repr_shows_the_token(gateway: Gateway) -> None:
 class Here(TwilioHttpClient):
     """Twilio's own client, with its host exchanged for the one of the test."""
 
-    def __init__(self, gateway: Gateway) -> None:
-        super().__init__(timeout=5)
+    def __init__(self, gateway: Gateway, timeout: float = 5) -> None:
+        super().__init__(timeout=timeout)
         self._here = f"http://localhost:{gateway.port}"
 
     def request(self, method: str, url: str, *args: Any, **more: Any) -> Any:
@@ -162,8 +173,36 @@ def test_twilio_refuses(gateway: Gateway) -> None:
     gateway.status = 400
     gateway.body = json.dumps({"code": 21211, "message": "no such number"}).encode()
     sender = Twilio("AC1", "secret", "+15005550006", timedelta(seconds=5), Here(gateway))
-    with pytest.raises(TwilioRestException):
+    with pytest.raises(OutsideError) as refusal:
         sender.send(MESSAGE)
+    assert refusal.value.reason == "status 400, Twilio's code 21211"
+    assert cause(refusal.value) == "OutsideError: status 400, Twilio's code 21211"
+
+
+def test_twilio_without_an_answer_is_given_up(gateway: Gateway) -> None:
+    gateway.hang = threading.Event()
+    short = Twilio("AC1", "secret", "+15005550006", timedelta(seconds=5), Here(gateway, 0.3))
+    with pytest.raises(OSError):  # what requests raises
+        short.send(MESSAGE)
+    gateway.hang.set()
+
+
+def test_twilio_logs_neither_code_nor_token(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.body = json.dumps({"sid": "SM1", "status": "queued"}).encode()
+    with caplog.at_level(logging.DEBUG):
+        Twilio("AC1", "s3cret", "+15005550006", timedelta(seconds=5), Here(gateway)).send(MESSAGE)
+    assert caplog.records
+    basic = base64.b64encode(b"AC1:s3cret").decode()
+    for secret in ("123456", "s3cret", basic, MESSAGE.to, quote(MESSAGE.to)):
+        assert secret not in caplog.text
+
+
+def test_a_library_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "twilio.rest", None)
+    with pytest.raises(ConfigError, match=r"pip install 'idp\[twilio\]'"):
+        Twilio("AC1", "secret", "+15005550006", timedelta(seconds=5))
 
 
 class Queue:

@@ -43,7 +43,9 @@ class Adding:
         asked = self._authenticators.under_way(here.user.id, factor)
         if asked is None:
             try:
-                asked = self._authenticators.begin(here.user.id, factor, peer=self._room.peer())
+                asked = self._authenticators.begin(
+                    here.user.id, factor, peer=self._room.peer(), address=self._room.address()
+                )
             except (Refused, NotSent) as refused:
                 return self._room.refuse(here, refused.public, path=LIST)
         return self._draw(here, chosen, asked)
@@ -57,11 +59,16 @@ class Adding:
             return self._room.to(LIST)
         try:
             if form.get("resend"):
-                self._authenticators.resend(here.user.id, factor)
+                self._authenticators.resend(here.user.id, factor, address=self._room.address())
                 return self._room.to(request.path)
             answer = {name: value for name, value in form.items() if name not in CONTROLS}
             bound = self._authenticators.confirm(
-                here.user.id, factor, answer, actor=here.user.id, peer=self._room.peer()
+                here.user.id,
+                factor,
+                answer,
+                actor=here.user.id,
+                peer=self._room.peer(),
+                address=self._room.address(),
             )
         except (NotConfirmed, NotSent, Refused, Conflict) as problem:
             return self._refused(here, problem)

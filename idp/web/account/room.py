@@ -134,6 +134,9 @@ class Room:
         """The certificate of this connection, DER."""
         return self._visitor.peer()
 
+    def address(self) -> str:
+        return self._visitor.address()
+
     def token(self, here: Here, path: str = "") -> str:
         """What a form carries that is sent to this page, or to `path`."""
         return self._csrf.token(_purpose(path or request.path), here.session.id)

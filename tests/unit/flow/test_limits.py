@@ -1,6 +1,8 @@
 """Budgets of text messages, spent before anything is sent (OWASP ASVS 5.0 2.4.1, 6.6.1)."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,17 +10,17 @@ from pathlib import Path
 import pytest
 
 from idp import events
-from idp.errors import NotSent
+from idp.errors import ConfigError, NotSent
 from idp.flow.limits import SmsLimits, destination
 from idp.model import Message, User
-from idp.settings import SmsSettings
+from idp.reaching import SmsSettings
 from idp.storage import schema
 from idp.storage.database import Database
 from idp.storage.quotas import SqlQuotas
 from tests.house import START, TestClock
 
 USER = User("u1", "cho", START, START)
-SETTINGS = SmsSettings(regions=("DE", "US"), per_prefix=10**6, per_address=10**6)
+SETTINGS = SmsSettings(regions=("DE", "US", "GB"), per_prefix=10**6, per_address=10**6)
 MINUTE = timedelta(minutes=1)
 
 
@@ -116,7 +118,10 @@ def test_another_block_of_numbers_and_another_address_have_their_own(database: D
     ("to", "reason"),
     [
         ("+33612345678", "region FR is not allowed"),
-        ("+882131234567", "region 001 is not allowed"),
+        ("+870301234567", "region 001 is not allowed"),
+        ("+882131234567", "not a number"),
+        ("+4915", "not a number"),
+        ("+447011234567", "a number of the type personal_number"),
         ("+499001654321", "a number of the type premium_rate"),
         ("+491801234567", "a number of the type shared_cost"),
         ("nonsense", "not a number"),
@@ -155,8 +160,118 @@ def test_a_region_that_answers_too_seldom_is_alarmed_about_then_closed(database:
         ("DE", 21, 4, True),
     ]
     desk.send("+12015550123", replace(USER, id="elsewhere"))
+    desk.limits.verified("DE")  # late, and enough for five more
+    desk.send(number(41), replace(USER, id="late"))
     desk.clock.advance(timedelta(days=1))
-    desk.send(number(41), replace(USER, id="tomorrow"))
+    desk.send(number(42), replace(USER, id="tomorrow"))
+
+
+@pytest.mark.parametrize(
+    ("comes_back", "most"),
+    [
+        (0, 20),  # nobody types a code in: until the region is judged
+        (2, 200),  # the fraudster types every second one in: twenty for each of ten addresses
+    ],
+)
+def test_mf_07_five_hundred_sends_over_everything(
+    database: Database, comes_back: int, most: int
+) -> None:
+    """Fresh numbers in blocks, fresh accounts, ten addresses."""
+    desk = Desk(database, SmsSettings(regions=("DE",)))
+    sent = 0
+    for n in range(500):
+        with suppress(NotSent):
+            to = number(n % 25 * 1000 + n // 25)
+            desk.send(to, replace(USER, id=f"u{n // 2}"), f"192.0.2.{n % 10}")
+            sent += 1
+            if comes_back and sent % comes_back == 0:
+                desk.limits.verified("DE")
+    assert 0 < sent <= most
+    stopped = [e.stopped for e in desk.seen if isinstance(e, events.SmsAlarm)]
+    assert stopped == ([True] if not comes_back else [False])
+    refused = [e for e in desk.seen if isinstance(e, events.MessageRefused)]
+    assert len(refused) == 500 - sent
+
+
+def test_a_closed_region_uses_up_nothing_of_the_others(database: Database) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update={"judge_after": 4, "per_day": 10}))
+    for n in range(40):
+        with suppress(NotSent):
+            desk.send(number(n), replace(USER, id=f"u{n}"))
+    desk.send("+12015550123", replace(USER, id="elsewhere"))
+
+
+def test_what_is_sent_and_what_is_verified_begin_again_together(database: Database) -> None:
+    """The first code of a region is not typed in until half a day later."""
+    desk = Desk(database, SETTINGS.model_copy(update={"judge_after": 4}))
+    desk.send(number(999))
+    desk.clock.advance(timedelta(hours=12))
+    for n in range(60):
+        desk.send(number(n), replace(USER, id=f"u{n}"))
+        desk.limits.verified("DE")
+        desk.clock.advance(30 * MINUTE)
+    assert not [e for e in desk.seen if isinstance(e, events.SmsAlarm)]
+
+
+def test_one_that_is_refused_costs_nobody_anything(database: Database) -> None:
+    """A stranger over the limit of their address cannot use up what a number may get."""
+    desk = Desk(database, SETTINGS.model_copy(update={"per_address": 1}))
+    desk.send(number(9), replace(USER, id="stranger"))
+    for n in range(10):
+        assert "address" in desk.refused(number(1), replace(USER, id=f"s{n}")).reason
+    for n, wait in enumerate((1, 2, 5, 5, 0)):
+        desk.send(number(1), USER, f"198.51.100.{n}")
+        desk.clock.advance(wait * MINUTE)
+
+
+def test_what_is_refused_for_the_day_starts_no_wait(database: Database) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update={"per_day": 1}))
+    desk.send(number(1))
+    for _ in range(2):
+        refusal = desk.refused(number(2))
+        assert (refusal.reason, refusal.retry_at) == ("the budget of all is spent", None)
+
+
+@pytest.mark.parametrize("budget", ["per_address", "per_prefix"])
+def test_what_is_spent_for_an_hour_says_when_there_is_more(database: Database, budget: str) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update={budget: 1}))
+    desk.send(number(1))
+    desk.clock.advance(20 * MINUTE)
+    assert desk.refused(number(2)).retry_at == START + timedelta(hours=1)
+
+
+def test_an_ipv6_customer_is_one_address(database: Database) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update={"per_address": 1}))
+    desk.send(number(1), USER, "2001:db8:1:2::1")
+    assert "address" in desk.refused(number(2), USER, "2001:db8:1:2:ffff::9").reason
+    desk.send(number(3), USER, "2001:db8:1:3::1")
+
+
+def test_many_at_once_get_no_more_than_there_is(database: Database) -> None:
+    desk = Desk(database, SETTINGS.model_copy(update={"per_day": 10, "judge_after": 100}))
+
+    def send(n: int) -> bool:
+        try:
+            desk.send(number(n), replace(USER, id=f"u{n}"))
+        except NotSent:
+            return False
+        return True
+
+    with ThreadPoolExecutor(16) as pool:
+        assert sum(pool.map(send, range(50))) == 10
+
+
+@pytest.mark.parametrize("region", ["de", "UK", "XX"])
+def test_a_region_that_there_is_not_is_refused_at_the_start(
+    database: Database, region: str
+) -> None:
+    with pytest.raises(ConfigError, match="ISO 3166"):
+        Desk(database, SmsSettings(regions=(region,)))
+
+
+def test_a_kind_of_number_that_there_is_not_is_refused() -> None:
+    with pytest.raises(ValueError):
+        SmsSettings.model_validate({"refused_types": ["premium-rate"]})
 
 
 def test_what_is_refused_is_an_event_without_the_number(desk: Desk) -> None:
