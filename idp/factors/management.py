@@ -135,7 +135,7 @@ class Management:
         now = max(ranks.get(user.require_acr or "", -1), ranks[self.default_acr])
         if acr is None or ranks[acr] <= now:
             return user.require_acr
-        self._save(replace(user, require_acr=acr), "mfa enabled", actor)
+        self._demand(user.id, acr, "mfa enabled", actor)
         return acr
 
     def _enable(self, user: User, method: str, actor: str) -> MfaResult:
@@ -199,8 +199,7 @@ class Management:
         if isinstance(verdict, NotProven):
             return DisableResult("refused", **_because(verdict))
         removed = self.authenticators.remove_all(user.id, sorted(gone), actor=actor)
-        fresh = self.authenticators.user(user.id)
-        self._save(replace(fresh, require_acr=None), "mfa disabled", actor)
+        self._demand(user.id, None, "mfa disabled", actor)
         self.end_sessions(user.id, "mfa disabled")
         return DisableResult("disabled", removed)
 
@@ -239,11 +238,13 @@ class Management:
         found = [bindings.get(user.id, name) for name in factors if not starts(factors[name])]
         return max((p for p in found if p is not None), key=lambda p: p.asked_at, default=None)
 
-    def _save(self, user: User, change: str, actor: str) -> None:
+    def _demand(self, user_id: str, acr: str | None, change: str, actor: str) -> None:
         now = self.authenticators.clock()
-        self.authenticators.users.save(replace(user, updated_at=now))
+        self.authenticators.users.change(
+            user_id, lambda user: replace(user, require_acr=acr, updated_at=now)
+        )
         self.authenticators.bus.emit(
-            events.UserChanged(at=now, user_id=user.id, change=change, actor=actor)
+            events.UserChanged(at=now, user_id=user_id, change=change, actor=actor)
         )
 
     def _why(self, error: IdpError) -> dict[str, Any]:

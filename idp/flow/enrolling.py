@@ -143,7 +143,8 @@ class Enrolling:
         if self._rules.grace is None or at.user is None or demand.source not in DEFERRABLE:
             return False
         if at.user.enroll_by is None:
-            self._users.save(replace(at.user, enroll_by=at.now + self._rules.grace))
+            until = at.now + self._rules.grace
+            self._users.change(at.user.id, lambda user: replace(user, enroll_by=until))
             return True
         return in_grace(at)
 

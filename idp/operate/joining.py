@@ -110,11 +110,11 @@ class Invitations:
 
     def take(self, ticket: Ticket, prepared: tuple[User, Authenticator]) -> str:
         user, fresh = prepared
-        now = self.clock()
+        now, users = self.clock(), self.passwords.stores.users
         try:
-            self.passwords.stores.users.save(replace(user, email_verified=True, updated_at=now))
+            users.change(user.id, lambda u: replace(u, email_verified=True, updated_at=now))
         except Conflict:  # somebody else proved the address meanwhile
-            self.passwords.stores.users.save(replace(user, email=None, updated_at=now))
+            users.change(user.id, lambda u: replace(u, email=None, updated_at=now))
         else:
             self.bus.emit(events.AddressVerified(at=now, user_id=user.id, kind="mail"))
         self.passwords.replace(user, fresh, "invitation")

@@ -14,7 +14,7 @@ from typing import Protocol
 from uuid import uuid4
 
 from idp import events
-from idp.errors import NotConfirmed, NotFound, Refused
+from idp.errors import NotConfirmed, Refused
 from idp.factors.admin import STALE, WAIT, WRONG
 from idp.factors.base import N_, Rejected
 from idp.factors.binding import Bindings
@@ -95,11 +95,11 @@ class PhoneVerification:
         self.bindings.drop(user_id, UNDER_WAY)
 
     def _verified(self, user_id: str, number: str) -> User:
-        now, user = self.clock(), self.users.get(user_id)
-        if user is None:
-            raise NotFound(f"no user {user_id!r}")
-        saved = replace(user, phone=number, phone_verified=True, updated_at=now)
-        self.users.save(saved)
+        now = self.clock()
+        _, saved = self.users.change(
+            user_id,
+            lambda user: replace(user, phone=number, phone_verified=True, updated_at=now),
+        )
         self.bus.emit(events.AddressVerified(at=now, user_id=user_id, kind="phone"))
         return saved
 

@@ -1,6 +1,6 @@
 """What a person may change of their own record, and how."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -35,10 +35,13 @@ class Profiles:
         for text in given.values():
             if len(text) > LONGEST or not text.isprintable():
                 raise Refused(BAD_TEXT)
-        user = self._user(user_id)
-        kept = {name: value for name, value in user.claims.items() if name not in given}
         said: dict[str, Any] = {name: text for name, text in given.items() if text}
-        return self._save(replace(user, claims={**kept, **said}, locale=locale), PROFILE)
+
+        def how(user: User) -> User:
+            kept = {name: value for name, value in user.claims.items() if name not in given}
+            return replace(user, claims={**kept, **said}, locale=locale)
+
+        return self._change(user_id, how, PROFILE)
 
     def always_demanded(self) -> bool:
         """Whether everybody is asked, at every sign-in, for the most that there is."""
@@ -58,25 +61,26 @@ class Profiles:
         if on:
             if level is None:
                 raise Refused(NOTHING_STRONGER)
-            return self._save(replace(user, require_acr=level), SECOND_STEP_ON)
+            return self._change(
+                user_id, lambda now: replace(now, require_acr=level), SECOND_STEP_ON
+            )
         if self.always_demanded():
             raise Conflict(DEMANDED)
-        return self._save(replace(user, require_acr=None), SECOND_STEP_OFF)
+        return self._change(user_id, lambda now: replace(now, require_acr=None), SECOND_STEP_OFF)
 
     def _above_default(self, acr: str) -> bool:
         order = list(self.policy.acrs)
         return acr in order and order.index(acr) > order.index(self.policy.default_acr)
 
     def _user(self, user_id: str) -> User:
-        """Read anew, so that a change made meanwhile is not written back."""
         found = self.users.get(user_id)
         if found is None:
             raise NotFound(f"no user {user_id!r}")
         return found
 
-    def _save(self, user: User, change: str) -> User:
+    def _change(self, user_id: str, how: Callable[[User], User], change: str) -> User:
+        """On the record as it is, so that what others changed meanwhile is not written back."""
         now = self.clock()
-        saved = replace(user, updated_at=now)
-        self.users.save(saved)
-        self.bus.emit(events.UserChanged(at=now, user_id=user.id, change=change, actor=user.id))
+        _, saved = self.users.change(user_id, lambda user: replace(how(user), updated_at=now))
+        self.bus.emit(events.UserChanged(at=now, user_id=user_id, change=change, actor=user_id))
         return saved

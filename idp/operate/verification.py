@@ -74,18 +74,20 @@ class MailVerification:
 
     def take(self, ticket: Ticket, prepared: User) -> str:
         now, fresh = self.clock(), str(ticket.data["email"])
-        changed = replace(prepared, email=fresh, email_verified=True, updated_at=now)
         try:
-            self.users.save(changed)
+            before, _ = self.users.change(
+                prepared.id,
+                lambda user: replace(user, email=fresh, email_verified=True, updated_at=now),
+            )
         except Conflict:  # somebody else proved it first
             raise Refused(TAKEN, "taken") from None
         self.bus.emit(events.AddressVerified(at=now, user_id=prepared.id, kind="mail"))
-        old = prepared.email
-        if old and prepared.email_verified and old != fresh:
-            values = {"username": prepared.username, "old": old, "new": fresh}
+        old = before.email
+        if old and before.email_verified and old != fresh:
+            values = {"username": before.username, "old": old, "new": fresh}
             notice = Message("mail", old, LEFT_TEXT, LEFT_SUBJECT, values, about="notice")
             with suppress(NotSent):  # there is an event of it
-                self.carry(notice, prepared, "")
+                self.carry(notice, before, "")
         return DONE
 
     def _owner(self, ticket: Ticket) -> User | None:

@@ -1,6 +1,7 @@
 """Users over the admin API: the same rules as everywhere, and a state that is changed once."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -280,6 +281,16 @@ def test_a_repeated_request_gets_the_first_answer(admin: Admin, house: House) ->
     assert len([u for u in house.app.stores.users.list() if u.username == "Zoë"]) == 1
     other = admin.send("POST", "/users", {"username": "other"}, key)
     assert (other.status_code, other.json["code"]) == (422, "idempotency_key_reused")
+
+
+def test_what_is_kept_for_a_repetition_is_sealed(admin: Admin, tmp_path: Path) -> None:
+    key = {"Idempotency-Key": "abc"}
+    made = admin.send("POST", "/clients", {"client_id": "job"}, key).json
+    assert admin.send("POST", "/clients", {"client_id": "job"}, key).json == made
+    kept = b"".join(file.read_bytes() for file in tmp_path.rglob("*.db*"))
+    assert b"admin:once:" in kept
+    assert made["client_secret"].encode() not in kept
+    assert b"client_secret_basic" in kept  # or nothing could be found there
 
 
 def test_of_many_at_once_with_one_key_one_is_done(admin: Admin, house: House) -> None:

@@ -117,7 +117,7 @@ def test_a_refusal_says_why_and_changes_nothing(
     verb, _, method = call.partition(" ")
     what = getattr(place.surface, verb)(place.ben, method or given)
     if len(given) > MOST and isinstance(place.surface, Api):
-        assert what["reason"] in {"http_error", "invalid"}  # it did not get as far
+        assert what["reason"] in {"too_large", "invalid"}  # it did not get as far
     else:
         assert (what["status"], what["reason"]) == ("refused", reason)
         assert (what["retry_at"] is not None) == (reason == "wait")

@@ -4,7 +4,7 @@ import base64
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from redis import Redis
 from tests.contract.race import THREADS, race
 from tests.house import Request
 from tests.services import fresh_database
-from tests.serving import Place, Serving, Visitor, serving, until
+from tests.serving import ISSUER, Place, Serving, Visitor, serving, until
 
 pytestmark = pytest.mark.xdist_group("workers")
 
@@ -258,3 +258,59 @@ def test_nothing_failed_here(live: Serving) -> None:
     failed = [line for line in live.log() if "request_failed" in line or "Traceback" in line]
     assert failed == []
     assert live.counted('idp_events_total{event="request_failed"}') == 0
+
+
+def administering(live: Serving) -> Callable[..., requests.Response]:
+    """Calls of the admin API, each on a connection of its own: any worker may take it."""
+    api = f"{ISSUER}/admin/v1"
+    form = {"grant_type": "client_credentials", "resource": api}
+    token = live.call("/token", form, client="admin").json()["access_token"]
+
+    def call(method: str, path: str, body: Any = None, **headers: str) -> requests.Response:
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        sent["Authorization"] = f"Bearer {token}"
+        url = f"{live.url}/admin/v1{path}"
+        return requests.request(method, url, json=body, headers=sent, timeout=30)
+
+    return call
+
+
+def test_a_state_is_changed_by_one_of_50_operators(live: Serving) -> None:
+    call = administering(live)
+    for path, field in ((f"/users/{live.described['users']['ben']['sub']}", "locale"),
+                        ("/clients/web", "client_name")):  # fmt: skip
+        before, etag = live.answered(), call("GET", path).headers["ETag"]
+
+        def write(
+            number: int, path: str = path, field: str = field, etag: str = etag
+        ) -> requests.Response:
+            return call("PATCH", path, {field: f"en-x{number}"}, If_Match=etag)
+
+        answers = race(write)
+        assert Counter(a.status_code for a in answers) == {200: 1, 412: THREADS - 1}
+        (won,) = [a.json() for a in answers if a.status_code == 200]
+        assert call("GET", path).json()[field] == won[field]
+        assert _all_answered(live, before)
+
+
+def test_of_50_requests_with_one_idempotency_key_one_is_done(live: Serving) -> None:
+    call = administering(live)
+    before = live.answered()
+    new = {"client_id": "made-once"}
+    answers = race(lambda _: call("POST", "/clients", new, Idempotency_Key="one"))
+    assert {a.status_code for a in answers} <= {201, 409}
+    secrets = {a.json()["client_secret"] for a in answers if a.status_code == 201}
+    again = call("POST", "/clients", new, Idempotency_Key="one").json()
+    assert secrets == {again["client_secret"]}
+    assert _all_answered(live, before)
+
+
+@pytest.mark.parametrize("odd", ["%00", "a%00b", "%ff", "%ed%a0%80", "x" * 3000])
+def test_names_that_no_database_holds_are_nobody_s(live: Serving, odd: str) -> None:
+    call = administering(live)
+    for path in (f"/users/{odd}", f"/clients/{odd}", f"/users/{odd}/authenticators"):
+        assert call("GET", path).status_code == 404
+    assert call("GET", f"/users?name={odd}").json()["items"] == []
+    ana = live.described["users"]["ana"]["sub"]
+    removed = call("DELETE", f"/users/{ana}/authenticators/{odd}")
+    assert removed.status_code == 404

@@ -15,7 +15,7 @@ PREFIX = "/admin/v1"
 class Body(BaseModel):
     """What is sent: unknown members are refused, so that no typo passes for a change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, str_max_length=4096)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class View(BaseModel):
