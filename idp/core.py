@@ -81,6 +81,7 @@ def create_core(
         lambda message, user: courier.send(message, user),
         lambda: courier.delivers("mail"),
         {name: factor.label for name, factor in factors.items()},
+        f"{settings.issuer}/account",
     )
     bus = events.Bus((audit, LogSink(), metrics, notices))
 

@@ -31,7 +31,7 @@ Clock = Callable[[], datetime]
 
 
 class Users(Protocol):
-    def add(self, user: User) -> None: ...  # raises Conflict
+    def add(self, user: User, *held: Authenticator) -> None: ...  # all of it; raises Conflict
     def get(self, user_id: str) -> User | None: ...
     def find(self, identifier: str) -> User | None: ...  # username or verified address, folded
     def save(self, user: User) -> None: ...

@@ -35,6 +35,7 @@ from idp.model import Authenticator
 
 MAX_BYTES = 1024
 RETRY_AFTER = timedelta(seconds=2)
+TOO_SHORT = N_("Choose another password: this one is too short.")
 LONGEST_WAIT = timedelta(seconds=8)  # below flow.factor_timeout: who waits has not failed
 
 
@@ -114,7 +115,7 @@ class Password:
             raise Rejected("nobody to enroll")
         given = prepare(answer.get("password", ""))
         if len(given.decode()) < self._settings.min_length:
-            raise Rejected(f"use at least {self._settings.min_length} characters")
+            raise Rejected(f"use at least {self._settings.min_length} characters", TOO_SHORT)
         return Authenticator(
             id=uuid4().hex,
             user_id=ctx.user.id,

@@ -14,7 +14,8 @@ from uuid import uuid4
 from idp import events
 from idp.errors import Conflict, NotSent, Refused
 from idp.factors.base import N_, Answer, Field, Form
-from idp.model import Authenticator, Message, Ticket, User, fold
+from idp.factors.proving import subject_of
+from idp.model import Authenticator, Message, Ticket, User
 from idp.operate import names
 from idp.operate.recovery import Passwords, new_password
 from idp.operate.tickets import GONE, Links
@@ -23,7 +24,7 @@ from idp.ports import Clock, Quotas
 INVITE, REGISTER = "invite", "register"
 HOUR = timedelta(hours=1)
 PER_MAILBOX = 3  # links to one address in an hour
-PER_ADDRESS = 20  # and for one network address
+PER_NETWORK = 20  # wishes from one network address in an hour
 
 INVITED = N_("You are invited")
 INVITED_TEXT = N_(
@@ -139,16 +140,12 @@ class Registrations:
     bus: events.Bus
     clock: Clock
 
-    def ask(self, address: str, network: str) -> None:
+    def ask(self, address: str, network: str, locale: str | None = None) -> None:
         """Send what belongs to the address: a link, or that it has an account. Raises Refused for
         what is no address; says nothing else."""
-        email, now = names.address(address), self.clock()
-        spent = [self.quotas.spend(f"register:{fold(email)}", PER_MAILBOX, HOUR, now)]
-        if network:
-            key = f"register:network:{network}"
-            spent.append(self.quotas.spend(key, PER_ADDRESS, HOUR, now))
-        if all(one.allowed for one in spent):
-            self.later(lambda: self._send(email))
+        email, key = names.address(address), f"register:network:{network}"
+        if not network or self.quotas.spend(key, PER_NETWORK, HOUR, self.clock()).allowed:
+            self.later(lambda: self._send(email, locale))
 
     def form(self, ticket: Ticket) -> Form | None:
         fields = (
@@ -167,6 +164,7 @@ class Registrations:
             updated_at=now,
             email=email,
             email_verified=True,
+            locale=ticket.data.get("locale"),
         )
         users = self.passwords.stores.users
         if users.find(user.username) is not None:
@@ -176,22 +174,26 @@ class Registrations:
     def take(self, ticket: Ticket, prepared: tuple[User, Authenticator]) -> str:
         user, fresh = prepared
         try:
-            self.passwords.stores.users.add(user)
+            self.passwords.stores.users.add(user, fresh)
         except Conflict:
             raise Refused(TAKEN, "taken") from None
-        self.passwords.stores.authenticators.add(fresh)
         self.bus.emit(
             events.UserChanged(at=self.clock(), user_id=user.id, change="registered", actor=user.id)
         )
         return IN
 
-    def _send(self, email: str) -> None:
+    def _send(self, email: str, locale: str | None) -> None:
+        mailbox = f"register:mailbox:{subject_of(None, email)}"
+        if not self.quotas.spend(mailbox, PER_MAILBOX, HOUR, self.clock()).allowed:
+            return
         known = self.passwords.stores.users.find(email)
         if known is not None:
             values = {"username": known.username}
             message = Message("mail", email, KNOWN_TEXT, KNOWN, values, about="notice")
         else:
-            link = self.links.issue(REGISTER, None, {"email": email}, self.ttl)
-            message = Message("mail", email, CONFIRM_TEXT, CONFIRM, {"link": link}, about="link")
+            data = {"email": email, "locale": locale}
+            link = self.links.issue(REGISTER, None, data, self.ttl)
+            values = {"link": link}
+            message = Message("mail", email, CONFIRM_TEXT, CONFIRM, values, locale, about="link")
         with suppress(NotSent):  # there is an event of it
             self.send(message, known, "")

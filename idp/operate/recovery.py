@@ -13,15 +13,15 @@ from idp import events
 from idp.errors import NotSent, Refused
 from idp.factors.base import N_, Answer, Challenge, Factor, Field, Form, Rejected
 from idp.factors.proving import Prover
-from idp.model import Authenticator, Message, Ticket, User, fold
+from idp.model import Authenticator, Message, Ticket, User
 from idp.operate.tickets import GONE, Links
 from idp.ports import Clock, Quotas, Stores
 from idp.sessions.service import SessionService
 
 RESET = "reset"
 PASSWORD = "password"
-PER_NAME = 3  # links that one name may ask for in an hour
-PER_ADDRESS = 20  # and one network address
+PER_USER = 3  # links that work at the same time as the last of them
+PER_NETWORK = 20  # wishes from one network address in an hour
 HOUR = timedelta(hours=1)
 
 SUBJECT = N_("Choose a new password")
@@ -33,6 +33,9 @@ TEXT = N_(
 WEAK = N_("Choose another password: this one is too short or too long.")
 DONE = N_("Your new password is set, and you are signed out everywhere. Sign in with it now.")
 TITLE = N_("Choose a new password")
+WHOSE = N_("It is for the account %(username)s, and replaces the one before.")
+SET = N_("Set the password")
+GOOD = N_("A few words that only you would put together are long and easy to remember.")
 
 Send = Callable[[Message, User | None, str], str]
 Later = Callable[[Callable[[], None]], object]
@@ -72,7 +75,8 @@ class Passwords:
         self.bus.emit(events.PasswordChanged(at=self.clock(), user_id=user.id, by=by))
 
     def holds(self, user: User) -> bool:
-        return any(a.factor == PASSWORD for a in self.prover.held(user))
+        """One that was disabled after too many failures too: a stranger can bring that about."""
+        return any(a.factor == PASSWORD for a in self.stores.authenticators.of(user.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,19 +92,19 @@ class Recovery:
     later: Later
     clock: Clock
 
-    def ask(self, name: str, address: str) -> None:
+    def ask(self, name: str, network: str) -> None:
         """Send a link to whom the name belongs, if to anybody, and not too often; says nothing of
-        it. Names that nobody has are counted alike."""
-        key = fold(name)[:200]
-        now = self.clock()
-        spent = [self.quotas.spend(f"reset:name:{key}", PER_NAME, HOUR, now)]
-        if address:
-            spent.append(self.quotas.spend(f"reset:address:{address}", PER_ADDRESS, HOUR, now))
-        if all(one.allowed for one in spent):
+        it."""
+        key = f"reset:network:{network}"
+        if not network or self.quotas.spend(key, PER_NETWORK, HOUR, self.clock()).allowed:
             self.later(lambda: self._send(name))
 
     def form(self, ticket: Ticket) -> Form | None:
-        return None if self._owner(ticket) is None else Form(TITLE, (new_password(),), submit=TITLE)
+        user = self._owner(ticket)
+        if user is None:
+            return None
+        values = {"username": user.username}
+        return Form(TITLE, (new_password(),), text=WHOSE, submit=SET, values=values)
 
     def prepare(self, ticket: Ticket, answer: Answer) -> tuple[User, Authenticator]:
         user = self._owner(ticket)
@@ -116,6 +120,10 @@ class Recovery:
     def _send(self, name: str) -> None:
         user = self.passwords.stores.users.find(name)
         if user is None or not self._may(user):
+            return
+        # For as long as a link works: a stranger who spends all of it leaves one that works.
+        spent = self.quotas.spend(f"reset:user:{user.id}", PER_USER, self.ttl, self.clock())
+        if not spent.allowed:
             return
         link = self.links.issue(RESET, user.id, {"email": user.email}, self.ttl)
         message = Message(
@@ -147,4 +155,4 @@ class Recovery:
 
 
 def new_password() -> Field:
-    return Field("password", N_("New password"), "password", autocomplete="new-password")
+    return Field("password", N_("New password"), "password", autocomplete="new-password", hint=GOOD)

@@ -4,6 +4,7 @@
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 
 from idp import events
 from idp.model import Message, User
@@ -19,30 +20,43 @@ def N_(text: str) -> str:  # noqa: N802 - gettext's own name for "translate this
 
 
 SUBJECT = N_("Your account was changed")
-NOT_YOU = N_("If this was not you, change your password now and ask for help.")
+NOT_YOU = N_(
+    "If this was not you, change your password now, look at what else can sign in, and ask for "
+    "help:"
+)
 CHANGES: Mapping[str, str] = {
     "authenticator added": N_(
-        "A way of signing in was added to your account %(username)s: %(method)s.\n\n%(advice)s"
+        "A way of signing in was added to your account %(username)s: %(method)s.\n\n"
+        "When: %(when)s\n\n%(advice)s"
     ),
     "authenticator removed": N_(
-        "A way of signing in was removed from your account %(username)s: %(method)s.\n\n%(advice)s"
+        "A way of signing in was removed from your account %(username)s: %(method)s.\n\n"
+        "When: %(when)s\n\n%(advice)s"
     ),
     "code used": N_(
-        "A recovery code of your account %(username)s was used. %(left)s are left.\n\n%(advice)s"
+        "A recovery code of your account %(username)s was used. %(left)s are left.\n\n"
+        "When: %(when)s\n\n%(advice)s"
     ),
-    "password": N_("The password of your account %(username)s was changed.\n\n%(advice)s"),
-    "phone": N_("The phone number of your account %(username)s was changed.\n\n%(advice)s"),
+    "password": N_(
+        "The password of your account %(username)s was changed.\n\nWhen: %(when)s\n\n%(advice)s"
+    ),
+    "phone": N_(
+        "The phone number of your account %(username)s was changed.\n\nWhen: %(when)s\n\n%(advice)s"
+    ),
     "mfa enabled": N_(
-        "Signing in to your account %(username)s now needs a second factor.\n\n%(advice)s"
+        "Signing in to your account %(username)s now needs a second factor.\n\n"
+        "When: %(when)s\n\n%(advice)s"
     ),
     "mfa disabled": N_(
-        "Signing in to your account %(username)s needs no second factor now.\n\n%(advice)s"
+        "Signing in to your account %(username)s needs no second factor now.\n\n"
+        "When: %(when)s\n\n%(advice)s"
     ),
 }
 
 
 class Notices:
-    """`labels` are what people call each factor; `delivers` whether any mail can go out."""
+    """`labels` are what people call each factor; `account` is where they change such things;
+    `delivers` whether any mail can go out."""
 
     def __init__(
         self,
@@ -50,18 +64,20 @@ class Notices:
         send: Send,
         delivers: Callable[[], bool],
         labels: Mapping[str, str],
+        account: str,
     ) -> None:
         self._users = users
         self._send = send
         self._delivers = delivers
         self._labels = labels
+        self._account = account
 
     def __call__(self, event: events.Event) -> None:
         found = self._told(event)
         if found is None or not self._delivers():
             return
         try:
-            self._tell(*found)
+            self._tell(*found, event.at)
         except Exception:  # noqa: BLE001 - what was done stays done; the courier said why
             _logger.warning("a notice could not be sent", exc_info=False)
 
@@ -90,12 +106,13 @@ class Notices:
         found = _message(change)
         return replace(found, words={**found.words, **words})
 
-    def _tell(self, user_id: str, message: Message) -> None:
+    def _tell(self, user_id: str, message: Message, at: datetime) -> None:
         user = self._users.get(user_id)
         if user is None or not (user.email and user.email_verified):
             return
-        values = {"username": user.username, **message.values}
-        self._send(replace(message, to=user.email, values=values), user)
+        when = f"{at.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        values = {"username": user.username, "when": when, **message.values}
+        self._send(replace(message, to=user.email, values=values, tail=self._account), user)
 
     def _label(self, factor: str) -> str:
         return self._labels.get(factor, factor)

@@ -46,6 +46,10 @@ class SqlAuthenticators:
         except self._database.integrity_errors():
             raise Conflict("This authenticator is there already.") from None
 
+    def bind(self, driver: Any, record: Authenticator) -> None:
+        """Inside the caller's transaction (`Database.driver`)."""
+        self._add.on(driver, **self._dump(record))
+
     def of(self, user_id: str) -> Sequence[Authenticator]:
         """All of them, oldest first, disabled ones too."""
         if not storable(user_id):

@@ -48,6 +48,8 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
 
     passing = _database(settings, durable=False) if database.is_sqlite else database
 
+    authenticators = SqlAuthenticators(database, sealer)
+
     def close() -> None:
         database.dispose()
         passing.dispose()
@@ -61,8 +63,8 @@ def open_stores(settings: Settings, clock: Clock) -> Stores:
         return purge(database, before)
 
     return Stores(
-        users=SqlUsers(database),
-        authenticators=SqlAuthenticators(database, sealer),
+        users=SqlUsers(database, authenticators.bind),
+        authenticators=authenticators,
         attempts=SqlAttempts(database),
         clients=SqlClients(database),
         sessions=SqlSessions(database),

@@ -6,17 +6,20 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from idp.errors import Conflict, NotFound
-from idp.model import User, fold
+from idp.model import Authenticator, User, fold
 from idp.storage.database import Database
 from idp.storage.prepared import Command, Prepared
 from idp.storage.records import MAPPING, Mapped, storable
 from idp.storage.tables import consent, grant, name, user
 
+Bind = Callable[[Any, Authenticator], object]
 _mapped = Mapped(User, user, claims=MAPPING)
 
 
 class SqlUsers:
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, bind: Bind | None = None) -> None:
+        """`bind` writes an authenticator within the transaction that it is given."""
+        self._bind = bind
         self._database = database
         columns = select(*_mapped.columns)
         self._by_id = Prepared(database, columns.where(user.c.id == bindparam("id")))
@@ -55,12 +58,15 @@ class SqlUsers:
         self._remove = Command(database, user.delete().where(user.c.id == bindparam("user_id")))
         self._add_name = Command(database, name.insert(), name.c.keys())
 
-    def add(self, record: User) -> None:
-        """Raises Conflict when one of the names, in any spelling, is taken."""
+    def add(self, record: User, *held: Authenticator) -> None:
+        """With what they sign in with: all of it or nothing. Raises Conflict when one of the names,
+        in any spelling, is taken."""
         try:
             with self._database.driver() as driver:
                 self._add.on(driver, **_mapped.dump(record))
                 self._take_names(driver, record)
+                for authenticator in held:
+                    self._bound(driver, authenticator)
         except self._database.integrity_errors():
             raise _taken(record) from None
 
@@ -120,6 +126,11 @@ class SqlUsers:
         if sorted(_names(record)) != held:
             self._forget_names.on(driver, user_id=record.id)
             self._take_names(driver, record)
+
+    def _bound(self, driver: Any, authenticator: Authenticator) -> None:
+        if self._bind is None:
+            raise TypeError("these users were opened without authenticators")
+        self._bind(driver, authenticator)
 
     def _take_names(self, driver: Any, record: User) -> None:
         for folded, kind in _names(record):

@@ -5,10 +5,11 @@ of whether an account is there.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from flask import Blueprint, Flask, redirect, request
+from flask_babel import get_locale
 from flask_babel import gettext as _
 from werkzeug.wrappers import Response
 
@@ -79,9 +80,9 @@ class LinkPages:
         typed = request.form.get("email", "")[:320]
         try:
             if self._s.registrations is not None:
-                self._s.registrations.ask(typed, self._visitor.address())
+                self._s.registrations.ask(typed, self._visitor.address(), _language())
         except Refused as refusal:
-            return self._ask("/register", REGISTER, error=refusal.public, status=422)
+            return self._ask("/register", REGISTER, refusal.public)
         return redirect(f"{self._issuer}/recover/sent", 303)
 
     def sent(self) -> Response:
@@ -100,7 +101,7 @@ class LinkPages:
         except Refused as refusal:
             if refusal.code == "link_gone":
                 raise _gone(refusal) from None
-            return self._ask(f"/link/{token}", form, error=refusal.public, status=422)
+            return self._ask(f"/link/{token}", form, refusal.public)
         return self._over(N_("Done"), told)
 
     def _looked(self, token: str) -> tuple[Any, Form]:
@@ -121,19 +122,21 @@ class LinkPages:
                 status=404,
             )
 
-    def _ask(self, path: str, form: Form, error: str | None = None, status: int = 200) -> Response:
+    def _ask(self, path: str, form: Form, error: str | None = None) -> Response:
+        """The form; after an error with what was typed, but for passwords."""
         binding = self._visitor.new_binding()
         return page(
             self._theme,
             "link.html",
-            status,
+            422 if error else 200,
             page_id="link",
             **drawn(
                 "",
-                form,
+                _filled(form),
                 action=f"{self._issuer}{path}",
                 csrf=self._csrf.token(f"form {path}", binding),
                 error=error,
+                username=form.values.get("username") or request.form.get("username"),
             ),
         )
 
@@ -151,6 +154,25 @@ def _gone(refusal: Refused) -> PageError:
         action=N_("Ask for a new link, where you asked for this one."),
         status=404,
     )
+
+
+def _filled(form: Form) -> Form:
+    """With what was typed before, for who mistyped one thing of several."""
+    fields = (
+        field if field.type == "password" else replace(field, value=_typed(field))
+        for field in form.fields
+    )
+    return replace(form, fields=tuple(fields))
+
+
+def _typed(field: Field) -> str:
+    return request.form.get(field.name, "")[: field.maxlength]
+
+
+def _language() -> str | None:
+    """That of the page: somebody who has no account yet has no other."""
+    locale = get_locale()
+    return None if locale is None else locale.language
 
 
 Limit = Callable[[Callable[..., Response]], Callable[..., Any]]

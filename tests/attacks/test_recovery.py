@@ -246,16 +246,100 @@ def test_lg_10_everything_that_was_signed_in_is_out(house: House) -> None:
 
 def test_lg_10_the_person_hears_of_it(house: House) -> None:
     follow(house, reset_link(house), password=FRESH)
-    assert "The password of your account ben was changed" in mails(house)[0].text
+    text = mails(house)[0].text
+    assert "The password of your account ben was changed" in text
+    assert "When: 2026-11-23 09:00 UTC" in text
+    assert text.endswith("\n\nhttp://localhost:8000/account")
 
 
-def test_nobodys_mailbox_is_flooded(house: House) -> None:
-    for _ in range(20):
+def test_nobodys_mailbox_is_flooded_and_the_last_link_works_until_there_is_another(
+    house: House,
+) -> None:
+    for _ in range(5):
         ask(house, "ben")
+        ask(house, "ben@example.com")
     assert len(mails(house)) == 3
-    house.clock.advance(timedelta(hours=1))
+    house.clock.advance(timedelta(minutes=29, seconds=59))
+    assert house.browser().get(link_of(mails(house)[0])).status_code == 200
+    house.clock.advance(timedelta(seconds=1))
     ask(house, "ben")
     assert len(mails(house)) == 4
+
+
+def test_one_network_asks_for_twenty_an_hour(house: House) -> None:
+    browser = house.browser()
+
+    def ask_from(network: str, name: str) -> None:
+        browser.get("/recover")
+        form = {**browser.fields(), "username": name}
+        where = {"REMOTE_ADDR": network}
+        browser.http.post("/recover", data=form, base_url=house.issuer, environ_base=where)
+
+    for number in range(20):
+        ask_from("203.0.113.7", f"nobody {number}")
+    ask_from("203.0.113.7", "ben")
+    assert mails(house) == []
+    ask_from("203.0.113.8", "ben")
+    assert len(mails(house)) == 1
+    house.clock.advance(timedelta(hours=1))
+    ask_from("203.0.113.7", "ben")
+    assert len(mails(house)) == 2
+
+
+def test_a_mailbox_gets_three_links_an_hour_however_it_is_spelled(house: House) -> None:
+    for address in ("new@example.com", "NEW@example.com", "new@EXAMPLE.COM", " new@example.com"):
+        browser = house.browser()
+        browser.get("/register")
+        browser.submit(email=address)
+    assert len(mails(house)) == 3
+
+
+def test_a_password_that_strangers_disabled_by_guessing_can_be_set_anew(house: House) -> None:
+    user_id = house.users["ben"]["sub"]
+    (password,) = house.app.stores.authenticators.of(user_id)
+    house.app.stores.authenticators.save(replace(password, disabled_at=house.clock()))
+    assert "is set" in follow(house, reset_link(house), password=FRESH).text
+    assert answer_of(sign_in(house, "ben", FRESH))["code"]
+
+
+def test_what_was_typed_is_there_again_after_an_error_but_no_password(house: House) -> None:
+    browser = house.browser()
+    browser.get("/register")
+    page = browser.submit(email="no address")
+    assert 'value="no address"' in page.text
+    browser.submit(email="new@example.com")
+    page = follow(house, link_of(mails(house)[0]), username="newp", password="short")
+    assert page.status_code == 422
+    assert "too short" in page.text
+    assert 'value="newp"' in page.text
+    assert 'value="short"' not in page.text
+
+
+def test_a_registration_that_fails_half_way_leaves_nothing(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise OSError
+
+    browser = house.browser()
+    browser.get("/register")
+    browser.submit(email="new@example.com")
+    monkeypatch.setattr(house.app.stores.users, "_bind", fail)
+    page = follow(house, link_of(mails(house)[0]), username="newp", password=FRESH)
+    assert page.status_code == 500
+    assert house.app.stores.users.find("newp") is None
+    assert house.app.stores.users.find("new@example.com") is None
+
+
+def test_mails_to_somebody_new_are_in_the_language_of_the_page(house: House) -> None:
+    browser = house.browser()
+    browser.get("/register?lang=ja")
+    browser.submit(email="new@example.com")
+    assert mails(house)[0].locale == "ja"
+    follow(house, link_of(mails(house)[0]), username="newp", password=FRESH)
+    user = house.app.stores.users.find("newp")
+    assert user is not None
+    assert user.locale == "ja"
 
 
 def test_no_event_holds_a_link(house: House) -> None:

@@ -52,6 +52,21 @@ def test_by_support_code(trail: SqlAuditTrail) -> None:
     assert trail.read(support_code="ABCD-EFGH", limit=1) == numbered[:1]
 
 
+def test_what_happened_to_somebody_newest_first(trail: SqlAuditTrail) -> None:
+    of_user = [replace(AUDIT, event=event) for event in ("a", "b", "c", "a")]
+    trail.append([*of_user, replace(AUDIT, event="a", user_id="user-2")])
+    assert trail.about("user-1", ["a", "c"]) == [of_user[3], of_user[2], of_user[0]]
+    assert trail.about("user-1", ["a", "c"], limit=2) == [of_user[3], of_user[2]]
+    assert trail.about("user-1", []) == []
+    assert trail.about("user-1", ["d"]) == []
+
+
+@pytest.mark.parametrize("odd", ["nobody", "", "a\0b", "\ud800", "x" * 5000])
+def test_nothing_happened_to_who_is_not_there(trail: SqlAuditTrail, odd: str) -> None:
+    trail.append([AUDIT, replace(AUDIT, user_id=None)])
+    assert trail.about(odd, [AUDIT.event]) == []
+
+
 def test_appended_whole_or_not_at_all(trail: SqlAuditTrail) -> None:
     nameless = replace(AUDIT, event=None)  # type: ignore[arg-type]
     with pytest.raises(INTEGRITY_ERRORS):

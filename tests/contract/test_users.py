@@ -6,12 +6,14 @@ import pytest
 
 from idp.errors import Conflict, NotFound, Refused
 from idp.model import User
+from idp.storage.authenticators import SqlAuthenticators
 from idp.storage.consents import SqlConsents
 from idp.storage.database import Database
 from idp.storage.grants import SqlGrants
+from idp.storage.seal import Sealer
 from idp.storage.users import SqlUsers
-from tests.contract.race import race
-from tests.contract.samples import CODE, CONSENT, GRANT, NOW, PLAIN_USER, USER
+from tests.contract.race import THREADS, race
+from tests.contract.samples import AUTHENTICATOR, CODE, CONSENT, GRANT, NOW, PLAIN_USER, USER
 
 
 @pytest.fixture
@@ -90,6 +92,82 @@ def test_save_under_a_taken_name(users: SqlUsers) -> None:
     with pytest.raises(Conflict):
         users.save(replace(PLAIN_USER, username="käthe"))
     assert users.get(PLAIN_USER.id) == PLAIN_USER
+
+
+def test_a_verified_address_is_a_name_and_another_one_is_none(users: SqlUsers) -> None:
+    unverified = replace(PLAIN_USER, email="Bob@Example.com")
+    users.add(unverified)
+    assert users.find("bob@example.com") is None
+    users.save(replace(unverified, email_verified=True))
+    assert users.find("BOB@example.com ") == replace(unverified, email_verified=True)
+    users.save(replace(unverified, email="other@example.com", email_verified=True))
+    assert users.find("bob@example.com") is None
+    assert users.find("other@example.com")
+    users.save(replace(unverified, email=None, email_verified=False))
+    assert users.find("other@example.com") is None
+
+
+def test_usernames_and_verified_addresses_are_one_namespace(users: SqlUsers) -> None:
+    users.add(USER)  # k@example.com is verified
+    with pytest.raises(Conflict):
+        users.add(replace(PLAIN_USER, username="K@Example.com"))
+    users.add(PLAIN_USER)
+    verified = replace(PLAIN_USER, email="k@EXAMPLE.com", email_verified=True)
+    with pytest.raises(Conflict):
+        users.save(verified)
+    assert users.get(PLAIN_USER.id) == PLAIN_USER
+    users.save(replace(verified, email_verified=False))  # claimed alone, it takes nothing
+    named = replace(PLAIN_USER, id="user-3", username="carl@example.com")
+    users.add(named)
+    with pytest.raises(Conflict):
+        users.save(replace(PLAIN_USER, email="Carl@example.com", email_verified=True))
+    assert users.find("carl@example.com") == named
+
+
+def test_a_username_that_is_the_own_address_is_one_name(users: SqlUsers) -> None:
+    own = replace(PLAIN_USER, username="bob@example.com", email="Bob@example.com")
+    users.add(replace(own, email_verified=True))
+    users.save(replace(own, email=None))
+    assert users.find("bob@example.com") == replace(own, email=None)
+
+
+def test_of_fifty_who_prove_an_address_one_has_it(users: SqlUsers) -> None:
+    people = [replace(PLAIN_USER, id=f"user-{n}", username=f"n{n}") for n in range(THREADS)]
+    for one in people:
+        users.add(one)
+
+    def verify(number: int) -> bool:
+        try:
+            users.save(replace(people[number], email="x@example.com", email_verified=True))
+        except Conflict:
+            return False
+        return True
+
+    assert sum(race(verify)) == 1
+
+
+def test_names_are_free_again_when_their_user_is_gone(users: SqlUsers) -> None:
+    users.add(USER)
+    users.remove(USER.id)
+    assert users.find("k@example.com") is None
+    users.add(replace(PLAIN_USER, username="käthe", email=USER.email, email_verified=True))
+
+
+def test_somebody_new_with_what_they_sign_in_with(database: Database, sealer: Sealer) -> None:
+    authenticators = SqlAuthenticators(database, sealer)
+    users = SqlUsers(database, authenticators.bind)
+    users.add(PLAIN_USER, AUTHENTICATOR)
+    assert authenticators.of(PLAIN_USER.id) == [AUTHENTICATOR]
+
+
+def test_somebody_new_whose_password_cannot_be_kept_is_not_there(
+    database: Database, sealer: Sealer
+) -> None:
+    users = SqlUsers(database, SqlAuthenticators(database, sealer).bind)
+    with pytest.raises(Conflict):
+        users.add(PLAIN_USER, AUTHENTICATOR, AUTHENTICATOR)
+    assert users.get(PLAIN_USER.id) is None
+    assert users.find(PLAIN_USER.username) is None
 
 
 def test_list_goes_page_by_page_in_order_of_id(users: SqlUsers) -> None:

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.storage.seal import Keyring, Sealer, SealError, create_keyring, load_keyring
+from idp.storage.seal import Keyring, Sealed, Sealer, SealError, create_keyring, load_keyring
 
 
 class Place(TypedDict):
@@ -286,3 +286,21 @@ def test_unreadable_files_are_errors_of_their_own(tmp_path: Path) -> None:
     with pytest.raises(SealError, match="not ASCII text") as caught:
         load_keyring(path)
     assert "0xff" not in "".join(traceback.format_exception(caught.value))
+
+
+def test_what_is_sealed_under_a_name_opens_under_that_name_alone() -> None:
+    sealing = Sealed(Sealer(Keyring.parse(Keyring.generate("k1"))))
+    sealed = sealing.seal(b"private", "interaction:1")
+    assert b"private" not in sealed
+    assert sealing.open(sealed, "interaction:1") == b"private"
+    for odd in (sealed[:-1], sealed + b"x", b"", sealing.seal(b"private", "interaction:2")):
+        with pytest.raises(SealError):
+            sealing.open(odd, "interaction:1")
+    with pytest.raises(SealError):
+        sealing.open(sealed, "interaction:2")
+
+
+def test_a_name_is_no_place_in_a_table() -> None:
+    sealer = Sealer(Keyring.parse(Keyring.generate("k1")))
+    with pytest.raises(SealError):
+        Sealed(sealer).open(sealer.seal(b"x", table="mail", column="sealed", row="1"), "1")
