@@ -4,6 +4,7 @@ import smtplib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -87,7 +88,7 @@ def test_a_server_that_is_away_is_tried_less_and_less(post: Post) -> None:
     post.problem = AWAY
     post.queue.send(MESSAGE)
     found = post.tries(timedelta(hours=3))
-    waits = [int((b - a).total_seconds()) for a, b in zip(found, found[1:], strict=False)]
+    waits = [int((b - a).total_seconds()) for a, b in pairwise(found)]
     assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600]
     assert post.said == []
 

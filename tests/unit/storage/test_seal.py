@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 
-from idp.storage.seal import Keyring, Sealer, SealError, create_keyring, load_keyring
+from idp.storage.seal import Keyring, Sealed, Sealer, SealError, create_keyring, load_keyring
 
 
 class Place(TypedDict):
