@@ -99,14 +99,9 @@ def deliver_for_ever(settings: Settings) -> None:
 
 def delivery_of(settings: Settings, stores: Stores) -> Delivery:
     """Raises ConfigError for settings of mail that cannot work."""
-    secret = settings.mail_password
-    smtp = Smtp(
-        settings.mail,
-        "" if secret is None else secret.get_secret_value(),
-        settings.outbound.ca_bundle,
-    )
     bus = events.Bus((AuditSink(stores.audit), LogSink()))
-    return Delivery(stores.mails, smtp.deliver, settings.mail.keep_trying, bus, system_clock)
+    deliver = Smtp.of(settings).deliver
+    return Delivery(stores.mails, deliver, settings.mail.keep_trying, bus, system_clock)
 
 
 def healthy(settings: Settings) -> bool:

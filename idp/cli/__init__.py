@@ -23,6 +23,7 @@ COMMANDS = {
     "dev": "Run everything with throw-away state, for development and tests.",
     "flow": "Check the sign-in policy; explain what a sign-in would ask.",
     "keys": "List and rotate the signing keys.",
+    "mail": "See whether mail goes out.",
     "mfa": "Enable, verify, list and disable second factors; issue recovery codes.",
     "serve": "Run the provider.",
     "user": "Add, list, show, disable and enable users; set passwords; enroll.",

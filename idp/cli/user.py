@@ -39,6 +39,7 @@ command.add_command(invite)
 @click.argument("name")
 @stdin_option
 @click.option("--email", help="Mail address.")
+@click.option("--email-verified", is_flag=True, help="It is known to be theirs.")
 @click.option("--phone", help="Telephone number, +491510000000.")
 @click.option("--require-acr", help="Ask the user for this acr at every sign-in.")
 @click.option("--totp", is_flag=True, help="Enroll an authenticator app too; prints its QR code.")
@@ -49,6 +50,7 @@ def add(
     name: str,
     password_stdin: bool,
     email: str | None,
+    email_verified: bool,
     phone: str | None,
     require_acr: str | None,
     totp: bool,
@@ -63,6 +65,8 @@ def add(
     """
     from idp.cli.authenticators import enroll_totp, read_password, show_code
 
+    if email_verified and not email:
+        raise click.UsageError("--email-verified: there is no --email")
     with opened(config_file) as core:
         admin = user_admin(core)
         if totp and "totp" not in core.factors:
@@ -72,6 +76,7 @@ def add(
             password=read_password(password_stdin),
             actor=ACTOR,
             email=email,
+            email_verified=email_verified,
             phone=phone,
             require_acr=require_acr,
         )

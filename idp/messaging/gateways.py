@@ -15,8 +15,7 @@ def gateways(settings: Settings, post: Post, queue: Messenger) -> Mapping[str, M
     what it needs."""
     found: dict[str, Messenger] = {}
     if settings.mail.host:
-        secret = settings.mail_password
-        require_usable(settings.mail, "" if secret is None else secret.get_secret_value())
+        require_usable(settings)
         found["mail"] = queue
     sms = _sms(settings, post)
     if sms is not None:

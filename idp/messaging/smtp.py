@@ -16,6 +16,7 @@ from pathlib import Path
 from idp.errors import ConfigError
 from idp.model import Mail
 from idp.reaching import MailSettings
+from idp.settings import Settings
 
 FULL = 552  # of a mailbox; and of too many recipients, which is no lasting refusal (RFC 5321)
 
@@ -27,12 +28,17 @@ class Unsendable(Exception):
 class Smtp:
     def __init__(self, settings: MailSettings, password: str, ca_bundle: Path | None) -> None:
         """`ca_bundle` is trusted besides the system's. Raises ConfigError for what cannot work."""
-        self._from = require_usable(settings, password)
+        self._from = _sender(settings, password)
         self._settings = settings
         self._password = password
         self._tls = ssl.create_default_context()
         if ca_bundle is not None:
             self._tls.load_verify_locations(ca_bundle)
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Smtp":
+        """The server of the configuration. Raises ConfigError."""
+        return cls(settings.mail, _password(settings), settings.outbound.ca_bundle)
 
     def __repr__(self) -> str:
         return f"Smtp({self._settings.host!r})"
@@ -82,8 +88,17 @@ class Smtp:
         return message
 
 
-def require_usable(settings: MailSettings, password: str) -> Address:
-    """The sender. Raises ConfigError for settings that cannot work."""
+def require_usable(settings: Settings) -> None:
+    """Raises ConfigError for settings that cannot work."""
+    _sender(settings.mail, _password(settings))
+
+
+def _password(settings: Settings) -> str:
+    secret = settings.mail_password
+    return "" if secret is None else secret.get_secret_value()
+
+
+def _sender(settings: MailSettings, password: str) -> Address:
     name, address = parseaddr(settings.sender)
     local, at, domain = address.rpartition("@")
     if not (at and local and domain and address.isascii() and settings.sender.isprintable()):

@@ -3,25 +3,18 @@
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from email import message_from_bytes, policy
-from email.message import EmailMessage
-from pathlib import Path
 from smtplib import SMTPException
-from typing import Any
+from typing import Any, Literal
 
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import AuthResult, LoginPassword
-from cryptography import x509
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from idp.errors import ConfigError
 from idp.messaging.smtp import Smtp, Unsendable, permanent, said
 from idp.model import Mail
 from idp.reaching import MailSettings
-from tests.certificates import authority
+from tests.mail_server import Mailbox, Trust, mail_server, trust
 from tests.serving import free_port
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -29,101 +22,40 @@ MAIL = Mail("f" * 32, "ana@example.com", "Ein neues Paßwort", "Käthe,\n\nhier:
 SENDER = "Der Dienst <login@idp.example>"
 
 
-@dataclass
-class Mailbox:
-    """Takes what comes; answers one command as the test says."""
-
-    answers: dict[str, str] = field(default_factory=dict)
-    got: list[tuple[str, list[str], EmailMessage, bytes]] = field(default_factory=list)
-    logins: list[bytes] = field(default_factory=list)
-
-    async def handle_RCPT(  # noqa: N802 - the library's name
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        if "RCPT" in self.answers:
-            return self.answers["RCPT"]
-        envelope.rcpt_tos.append(address)
-        return "250 OK"
-
-    async def handle_MAIL(  # noqa: N802
-        self, server: Any, session: Any, envelope: Any, address: str, options: list[str]
-    ) -> str:
-        if "MAIL" in self.answers:
-            return self.answers["MAIL"]
-        envelope.mail_from = address
-        return "250 OK"
-
-    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        if "DATA" in self.answers:
-            return self.answers["DATA"]
-        encrypted = server.transport.get_extra_info("ssl_object") is not None
-        assert encrypted or "plain" in self.answers
-        read = message_from_bytes(envelope.content, policy=policy.default)
-        assert isinstance(read, EmailMessage)
-        self.got.append((envelope.mail_from, envelope.rcpt_tos, read, envelope.content))
-        return "250 taken"
-
-    async def handle_QUIT(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802
-        return self.answers.get("QUIT", "221 Bye")
-
-    def log_in(self, *given: Any) -> AuthResult:
-        data = given[-1]
-        assert isinstance(data, LoginPassword)
-        self.logins.append(data.password)
-        return AuthResult(success=data.password == b"sesame", handled=False)
-
-
 @pytest.fixture(scope="module")
-def trusted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
-    """A bundle of authorities, and the TLS of a server called localhost that they vouch for."""
-    folder = tmp_path_factory.mktemp("tls")
-    ca = authority("Mail CA")
-    name = x509.SubjectAlternativeName([x509.DNSName("localhost")])
-    own = ca.issue("localhost", usages=(ExtendedKeyUsageOID.SERVER_AUTH,), alternative=name)
-    (folder / "ca.pem").write_bytes(ca.pem)
-    (folder / "own.pem").write_bytes(own.pem + own.key_pem)
-    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    tls.load_cert_chain(folder / "own.pem")
-    return folder / "ca.pem", tls
+def trusted(tmp_path_factory: pytest.TempPathFactory) -> Trust:
+    return trust(tmp_path_factory.mktemp("tls"))
 
 
 Serve = Callable[..., tuple[Mailbox, MailSettings]]
 
 
 @pytest.fixture
-def serve(trusted: tuple[Path, ssl.SSLContext]) -> Iterator[Serve]:
+def serve(trusted: Trust) -> Iterator[Serve]:
     with ExitStack() as stack:
 
-        def start(security: str = "starttls", **answers: str) -> tuple[Mailbox, MailSettings]:
-            mailbox, port = Mailbox(dict(answers)), free_port()
-            more: dict[str, Any] = {"authenticator": mailbox.log_in, "enable_SMTPUTF8": True}
-            if security == "starttls":
-                more |= {"tls_context": trusted[1], "require_starttls": True}
-            elif security == "tls":
-                more |= {"ssl_context": trusted[1], "auth_require_tls": False}
-            else:
-                mailbox.answers["plain"] = ""
-            controller = Controller(mailbox, hostname="localhost", port=port, **more)
-            controller.start()
-            stack.callback(controller.stop)
-            settings = MailSettings(host="localhost", port=port, sender=SENDER, security=security)
-            return mailbox, settings
+        def start(
+            security: Literal["starttls", "tls", "none"] = "starttls", **answers: str
+        ) -> tuple[Mailbox, MailSettings]:
+            mailbox = stack.enter_context(mail_server(trusted.tls, security, **answers))
+            return mailbox, MailSettings(
+                host="localhost", port=mailbox.port, sender=SENDER, security=security
+            )
 
         yield start
 
 
-def smtp(
-    settings: MailSettings, trusted: tuple[Path, ssl.SSLContext] | None = None, password: str = ""
-) -> Smtp:
-    return Smtp(settings, password, None if trusted is None else trusted[0])
+def smtp(settings: MailSettings, trusted: Trust | None = None, password: str = "") -> Smtp:
+    return Smtp(settings, password, None if trusted is None else trusted.bundle)
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
-def test_a_mail_arrives_over_tls(serve: Serve, trusted: Any, security: str) -> None:
+def test_a_mail_arrives_over_tls(serve: Serve, trusted: Trust, security: str) -> None:
     mailbox, settings = serve(security)
     smtp(settings, trusted).deliver(MAIL, NOW + timedelta(minutes=1))
-    ((sender, recipients, read, raw),) = mailbox.got
-    assert (sender, recipients) == ("login@idp.example", ["ana@example.com"])
+    (got,) = mailbox.got
+    read = got.read
+    assert (got.sender, got.recipients) == ("login@idp.example", ["ana@example.com"])
     assert read["From"] == "Der Dienst <login@idp.example>"
     assert read["To"] == "ana@example.com"
     assert read["Subject"] == MAIL.subject
@@ -131,11 +63,11 @@ def test_a_mail_arrives_over_tls(serve: Serve, trusted: Any, security: str) -> N
     assert read["Message-ID"] == f"<{MAIL.id}@idp.example>"
     assert read["Auto-Submitted"] == "auto-generated"
     assert read.get_content_type() == "text/plain"
-    assert read.get_content().replace("\r\n", "\n") == MAIL.text
-    assert max(map(len, raw.split(b"\r\n"))) <= 998
+    assert got.text == MAIL.text
+    assert max(map(len, got.raw.split(b"\r\n"))) <= 998
 
 
-def test_it_logs_in(serve: Serve, trusted: Any) -> None:
+def test_it_logs_in(serve: Serve, trusted: Trust) -> None:
     mailbox, settings = serve()
     settings = settings.model_copy(update={"username": "idp"})
     smtp(settings, trusted, "sesame").deliver(MAIL, NOW)
@@ -155,14 +87,14 @@ def test_nothing_is_sent_to_a_server_that_nobody_vouches_for(serve: Serve, secur
     assert not permanent(refused.value)
 
 
-def test_nothing_is_sent_to_a_server_of_another_name(serve: Serve, trusted: Any) -> None:
+def test_nothing_is_sent_to_a_server_of_another_name(serve: Serve, trusted: Trust) -> None:
     mailbox, settings = serve()
     with pytest.raises(ssl.SSLCertVerificationError):
         smtp(settings.model_copy(update={"host": "127.0.0.1"}), trusted).deliver(MAIL, NOW)
     assert mailbox.got == []
 
 
-def test_nothing_is_sent_where_somebody_took_tls_away(serve: Serve, trusted: Any) -> None:
+def test_nothing_is_sent_where_somebody_took_tls_away(serve: Serve, trusted: Trust) -> None:
     mailbox, settings = serve("none")
     with pytest.raises(SMTPException) as refused:
         smtp(settings.model_copy(update={"security": "starttls"}), trusted).deliver(MAIL, NOW)
@@ -178,7 +110,7 @@ def test_a_relay_on_this_machine_needs_no_tls(serve: Serve) -> None:
 
 @pytest.mark.parametrize("farewell", ["250 really", "421 too busy", "500 what"])
 def test_what_is_taken_is_taken_however_the_server_says_goodbye(
-    serve: Serve, trusted: Any, farewell: str
+    serve: Serve, trusted: Trust, farewell: str
 ) -> None:
     mailbox, settings = serve(QUIT=farewell)
     smtp(settings, trusted).deliver(MAIL, NOW)  # does not raise: it would be sent twice
@@ -199,7 +131,7 @@ def test_what_is_taken_is_taken_however_the_server_says_goodbye(
     ],
 )
 def test_which_refusals_are_for_ever(
-    serve: Serve, trusted: Any, command: str, answer: str, for_ever: bool
+    serve: Serve, trusted: Trust, command: str, answer: str, for_ever: bool
 ) -> None:
     mailbox, settings = serve(**{command: answer})
     with pytest.raises(SMTPException) as refused:
@@ -226,7 +158,7 @@ def test_a_dead_server_is_no_refusal() -> None:
         replace(MAIL, to="ana@example.com\r\nRCPT TO:<eve@example.com>"),
     ],
 )
-def test_no_text_adds_a_header_or_a_recipient(serve: Serve, trusted: Any, odd: Mail) -> None:
+def test_no_text_adds_a_header_or_a_recipient(serve: Serve, trusted: Trust, odd: Mail) -> None:
     mailbox, settings = serve()
     with pytest.raises(Unsendable) as refused:
         smtp(settings, trusted).deliver(odd, NOW)
@@ -234,20 +166,20 @@ def test_no_text_adds_a_header_or_a_recipient(serve: Serve, trusted: Any, odd: M
     assert mailbox.got == []
 
 
-def test_what_a_text_says_stays_in_the_body(serve: Serve, trusted: Any) -> None:
+def test_what_a_text_says_stays_in_the_body(serve: Serve, trusted: Trust) -> None:
     mailbox, settings = serve()
     text = "\r\n.\r\nMAIL FROM:<eve@example.com>\r\n.\nBcc: eve@example.com\n\n..\n"
     smtp(settings, trusted).deliver(replace(MAIL, text=text), NOW)
-    ((_, recipients, read, _raw),) = mailbox.got
-    assert recipients == ["ana@example.com"]
-    assert read["Bcc"] is None
-    assert read.get_content().replace("\r\n", "\n") == text.replace("\r\n", "\n")
+    (got,) = mailbox.got
+    assert got.recipients == ["ana@example.com"]
+    assert got.read["Bcc"] is None
+    assert got.text == text.replace("\r\n", "\n")
 
 
-def test_a_local_part_beyond_ascii(serve: Serve, trusted: Any) -> None:
+def test_a_local_part_beyond_ascii(serve: Serve, trusted: Trust) -> None:
     mailbox, settings = serve()
     smtp(settings, trusted).deliver(replace(MAIL, to="käthe@xn--bcher-kva.example"), NOW)
-    assert mailbox.got[0][1] == ["käthe@xn--bcher-kva.example"]
+    assert mailbox.got[0].recipients == ["käthe@xn--bcher-kva.example"]
 
 
 @pytest.mark.parametrize(
