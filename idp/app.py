@@ -188,7 +188,9 @@ def create_app(
         from idp.web.admin.build import AdminServices, build  # with what it needs, once it is asked
 
         acrs = tuple(core.policy.acrs)
-        users = UserAdmin(stores, core.factors, sessions, bus, clock, settings.issuer, acrs)
+        users = UserAdmin(
+            stores, core.factors, sessions, bus, clock, settings.issuer, acrs, arriving.mails.left
+        )
         services = AdminServices(
             users,
             ClientAdmin(WithAccount(stores.clients, settings.issuer), bus, clock, acrs),

@@ -32,6 +32,7 @@ class UserAdmin:
     clock: Clock
     issuer: str
     acrs: tuple[str, ...]
+    left: Callable[[User, str | None], None] = lambda before, new: None  # tells the old address
 
     def add(
         self,
@@ -162,6 +163,8 @@ class UserAdmin:
         told = replace(before, disabled_at=after.disabled_at, updated_at=after.updated_at)
         if told != after:
             self._emit(after, "changed", actor)
+        if before.email != after.email:
+            self.left(before, after.email)
         if before.phone and before.phone != after.phone:
             self._emit(after, "phone", actor)
         if (before.disabled_at is None) == (after.disabled_at is None):

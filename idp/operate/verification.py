@@ -82,13 +82,18 @@ class MailVerification:
         except Conflict:  # somebody else proved it first
             raise Refused(TAKEN, "taken") from None
         self.bus.emit(events.AddressVerified(at=now, user_id=prepared.id, kind="mail"))
+        self.left(before, fresh)
+        return DONE
+
+    def left(self, before: User, new: str | None) -> None:
+        """Whoever reads the old address hears that it is not the account's any more (OWASP ASVS
+        6.3.7)."""
         old = before.email
-        if old and before.email_verified and old != fresh:
-            values = {"username": before.username, "old": old, "new": fresh}
+        if old and before.email_verified and old != new and self.possible():
+            values = {"username": before.username, "old": old, "new": new or "-"}
             notice = Message("mail", old, LEFT_TEXT, LEFT_SUBJECT, values, about="notice")
             with suppress(NotSent):  # there is an event of it
                 self.carry(notice, before, "")
-        return DONE
 
     def _owner(self, ticket: Ticket) -> User | None:
         user = self.users.get(ticket.user_id or "")

@@ -12,7 +12,7 @@ from idp.web.admin.operations import PREFIX
 from tests.house import ADMIN_TOKEN, build
 
 thorough = settings(
-    max_examples=8,
+    max_examples=20,
     deadline=None,
     derandomize=True,
     database=None,

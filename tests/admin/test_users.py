@@ -265,6 +265,19 @@ def test_an_address_that_changes_is_not_verified_any_more(admin: Admin, house: H
     assert (changed["email"], changed["email_verified"]) == ("other@example.com", False)
 
 
+def test_the_old_address_hears_that_it_was_changed(admin: Admin, house: House) -> None:
+    admin.change(one(house), {"email": "other@example.com"})
+    house.app.later.settle()
+    ((_, told),) = house.outbox.messages()
+    assert (told.to, told.about) == ("ben@example.com", "notice")
+    assert "other@example.com" in told.text
+    house.outbox.clear()
+    admin.change(one(house), {"locale": "de"})
+    admin.change(one(house), {"phone": "+4915123999999"})
+    house.app.later.settle()
+    assert not house.outbox.messages()  # no verified address is left
+
+
 def test_disabling_ends_what_was_signed_in(admin: Admin, house: House) -> None:
     token = house.tokens("ben")["access_token"]
     assert admin.change(one(house), {"disabled": True}).json["disabled"] is True
