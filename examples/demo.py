@@ -222,7 +222,7 @@ def welcome(ready: dict[str, Any], url: str) -> str:
   Try:
     ana  signs in with the password and a code
     amy  signs in with the password alone; press Transfer money to be asked for the code
-    ben  has no second factor, so the transfer is refused
+    ben  has no second factor: the transfer leads him through adding one
 
   The provider:      {ready["issuer"]}
   SMS and mail sent: {ready["outbox_url"]}
