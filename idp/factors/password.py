@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from uuid import uuid4
 
@@ -68,15 +69,10 @@ class Password:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = PasswordSettings.model_validate(dict(settings))
-        self._hasher = PasswordHasher(
-            time_cost=self._settings.iterations,
-            memory_cost=self._settings.memory_kib,
-            parallelism=1,
-            type=Type.ID,
-        )
+        self._hasher = _hasher(self._settings.iterations, self._settings.memory_kib)
         slots = self._settings.hash_slots or os.cpu_count() or 1
         self._slots = _Slots(slots, max(slots, self._settings.hash_admitted))
-        self._decoy = self._hasher.hash(uuid4().hex)
+        self._decoy = _decoy(self._settings.iterations, self._settings.memory_kib)
 
     def available(self, ctx: Context) -> Available:
         if ctx.user is not None and not ctx.held:
@@ -133,6 +129,16 @@ class Password:
             return self._hasher.verify(known, given)
         except (VerificationError, InvalidHashError):
             return False
+
+
+def _hasher(iterations: int, memory_kib: int) -> PasswordHasher:
+    return PasswordHasher(time_cost=iterations, memory_cost=memory_kib, parallelism=1, type=Type.ID)
+
+
+@cache
+def _decoy(iterations: int, memory_kib: int) -> str:
+    """Of a password that nobody knows; one for a process and each cost."""
+    return _hasher(iterations, memory_kib).hash(uuid4().hex)
 
 
 class _Slots:

@@ -24,6 +24,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, NoReturn
 from urllib.parse import urlsplit
@@ -93,6 +94,14 @@ def system_resolver(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(answer[4][0]) for answer in answers))
 
 
+@lru_cache(maxsize=8)
+def _trusting(ca_bundle: Path | None) -> ssl.SSLContext:
+    """Reading the system's authorities takes 20 ms, so it is done once in a process."""
+    tls = ssl.create_default_context(cafile=ca_bundle)
+    tls.hostname_checks_common_name = False  # RFC 9525, 2: only subjectAltName counts
+    return tls
+
+
 class Outbound:
     """Fetches documents that strangers point to. One instance serves all threads."""
 
@@ -107,8 +116,7 @@ class Outbound:
         clock: Clock = time.monotonic,
     ) -> None:
         """`ca_bundle` replaces the system's; raises ValueError for an odd `allow` entry."""
-        self._tls = ssl.create_default_context(cafile=ca_bundle)
-        self._tls.hostname_checks_common_name = False  # RFC 9525, 2: only subjectAltName counts
+        self._tls = _trusting(ca_bundle)
         self._networks = [ipaddress.ip_network(entry) for entry in allow if "/" in entry]
         self._names = {_parse_allowed(entry) for entry in allow if "/" not in entry}
         self._timeout = timeout

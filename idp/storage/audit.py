@@ -23,7 +23,7 @@ _STRANGERS = ("interaction", "client_id", "user_id")  # columns that a request m
 class SqlAuditTrail:
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._append = {size: Command(database, _insert(size)) for size in _SIZES}
+        self._commands: dict[int, Command] = {}
         page = (
             select(audit.c.seq, *_mapped.columns)
             .where(audit.c.seq > bindparam("after"))
@@ -42,7 +42,14 @@ class SqlAuditTrail:
         statements = [(len(chunk), _numbered(chunk)) for chunk in _chunks(rows)]
         with self._database.driver() as driver:
             for size, values in statements:
-                self._append[size].on(driver, **values)
+                self._append(size).on(driver, **values)
+
+    def _append(self, size: int) -> Command:
+        """Compiled when the first batch of that size comes: the largest has a thousand values."""
+        command = self._commands.get(size)
+        if command is None:
+            command = self._commands[size] = Command(self._database, _insert(size))
+        return command
 
     def read(
         self, *, after: int = 0, support_code: str | None = None, limit: int = 100
