@@ -36,6 +36,12 @@ REGISTER = Form(
     text=N_("We send a link to your address, to go on with."),
     submit=N_("Send the link"),
 )
+ABOUT = {  # which field a refusal is about
+    "bad_address": "email",
+    "bad_username": "username",
+    "taken": "username",
+    "bad_password": "password",
+}
 SENT = N_("If there is something to send, it is on its way. Look into your mail, also for junk.")
 
 
@@ -82,7 +88,7 @@ class LinkPages:
             if self._s.registrations is not None:
                 self._s.registrations.ask(typed, self._visitor.address(), _language())
         except Refused as refusal:
-            return self._ask("/register", REGISTER, refusal.public)
+            return self._ask("/register", REGISTER, refusal)
         return redirect(f"{self._issuer}/recover/sent", 303)
 
     def sent(self) -> Response:
@@ -101,7 +107,7 @@ class LinkPages:
         except Refused as refusal:
             if refusal.code == "link_gone":
                 raise _gone(refusal) from None
-            return self._ask(f"/link/{token}", form, refusal.public)
+            return self._ask(f"/link/{token}", form, refusal)
         return self._over(N_("Done"), told)
 
     def _looked(self, token: str) -> tuple[Any, Form]:
@@ -122,26 +128,28 @@ class LinkPages:
                 status=404,
             )
 
-    def _ask(self, path: str, form: Form, error: str | None = None) -> Response:
+    def _ask(self, path: str, form: Form, refusal: Refused | None = None) -> Response:
         """The form; after an error with what was typed, but for passwords."""
         binding = self._visitor.new_binding()
         return page(
             self._theme,
             "link.html",
-            422 if error else 200,
+            200 if refusal is None else 422,
             page_id="link",
+            about=None if refusal is None else ABOUT.get(refusal.code),
             **drawn(
                 "",
                 _filled(form),
                 action=f"{self._issuer}{path}",
                 csrf=self._csrf.token(f"form {path}", binding),
-                error=error,
+                error=None if refusal is None else refusal.public,
                 username=form.values.get("username") or request.form.get("username"),
             ),
         )
 
     def _over(self, title: str, told: str) -> Response:
-        link = {"url": f"{self._issuer}/account", "label": _("Go to your account")}
+        label = _("Sign in") if self._visitor.session() is None else _("Go to your account")
+        link = {"url": f"{self._issuer}/account", "label": label}
         return page(
             self._theme, "told.html", page_id="told", title=_(title), message=_(told), link=link
         )

@@ -95,9 +95,17 @@ def test_lg_05_a_wish_is_answered_alike_whoever_there_is(house: House) -> None:
     assert [m.to for m in mails(house)] == ["ben@example.com"]
 
 
-@pytest.mark.parametrize("name", ["ben", "nobody"])
+@pytest.mark.parametrize(
+    ("path", "field", "name"),
+    [
+        ("/recover", "username", "ben"),
+        ("/recover", "username", "nobody"),
+        ("/register", "email", "ben@example.com"),
+        ("/register", "email", "nobody@example.com"),
+    ],
+)
 def test_lg_06_the_answer_waits_for_nobody_to_be_looked_up(
-    house: House, monkeypatch: pytest.MonkeyPatch, name: str
+    house: House, monkeypatch: pytest.MonkeyPatch, path: str, field: str, name: str
 ) -> None:
     gate, looked = threading.Event(), []
     genuine = SqlUsers.find
@@ -107,10 +115,10 @@ def test_lg_06_the_answer_waits_for_nobody_to_be_looked_up(
         return genuine(users, identifier)
 
     browser = house.browser()
-    browser.get("/recover")
+    browser.get(path)
     house.app.later(lambda: gate.wait(10) and None)
     monkeypatch.setattr(SqlUsers, "find", find)
-    assert "on its way" in browser.submit(username=name).text
+    assert "on its way" in browser.submit(**{field: name}).text
     assert looked == []
     gate.set()
     house.app.later.settle()
@@ -312,6 +320,7 @@ def test_what_was_typed_is_there_again_after_an_error_but_no_password(house: Hou
     assert page.status_code == 422
     assert "too short" in page.text
     assert 'value="newp"' in page.text
+    assert page.text.count('aria-invalid="true"') == 1
     assert 'value="short"' not in page.text
 
 

@@ -1,10 +1,12 @@
-"""LG-05 to LG-10 on two workers over PostgreSQL and Redis, with mail through a real SMTP server."""
+"""Mail, links and coming in on two workers over PostgreSQL and Redis, by an SMTP server that wants
+TLS: what many requests at once, odd addresses and the log show. `test_recovery_live` has the rest.
+"""
 
 import re
+import socket
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -12,9 +14,9 @@ from redis import Redis
 
 from tests.contract.race import THREADS, race
 from tests.house import Request
-from tests.mail_server import Mailbox, mail_server, trust
+from tests.mail_server import Mailbox, Received, mail_server, trust
 from tests.services import fresh_database
-from tests.serving import ISSUER, Place, Serving, Visitor, serving, until
+from tests.serving import HOST, ISSUER, Place, Serving, Visitor, serving, until
 
 pytestmark = pytest.mark.xdist_group("recovery workers")
 
@@ -27,16 +29,15 @@ class Live:
     place: Serving
     mailbox: Mailbox
 
-    def sent_to(self, address: str) -> list[str]:
-        return [got.text for got in self.mailbox.got if got.recipients == [address]]
+    def sent_to(self, address: str) -> list[Received]:
+        return [got for got in self.mailbox.got if got.recipients == [address]]
 
-    def mail_to(self, address: str, nth: int = 1) -> str:
-        """The last one, once there are so many."""
-        found: list[str] = until(lambda: len(f := self.sent_to(address)) >= nth and f, 20)
-        return found[-1]
+    def told(self, address: str, words: str) -> Received:
+        """The first one to the address that says so."""
+        return until(lambda: [m for m in self.sent_to(address) if words in m.text], 20)[0]
 
-    def link_to(self, address: str, nth: int = 1) -> str:
-        found = LINK.search(self.mail_to(address, nth))
+    def link_to(self, address: str) -> str:
+        found = LINK.search(self.told(address, f"{ISSUER}/link/").text)
         assert found
         return found[1]
 
@@ -103,106 +104,63 @@ def password_works(live: Live, username: str, password: str) -> bool:
     return not answer.get("error")
 
 
-def test_lg_10_a_reset_ends_what_was_signed_in_on_every_worker(live: Live) -> None:
-    before = live.place.answered()
-    tokens = live.place.tokens("ben")
-    request = Request()
-    attacker = Visitor(live.place)
-    attacker.sign_in(request, "ben")
-    Page(live, "/recover").submit(username="ben")
-    link = live.link_to("ben@example.com")
-    done = Page(live, link).submit(password=FRESH)
-    assert "Your new password is set" in done.text
-
-    refreshed = race(lambda _: live.place.refresh(tokens["refresh_token"]).json(), 8)
-    assert {answer["error"] for answer in refreshed} == {"invalid_grant"}
-    bearer = tokens["access_token"]
-    statuses = race(lambda _: live.place.call("/userinfo", bearer=bearer).status_code, 8)
-    assert set(statuses) == {401}
-    again = attacker.begin(Request(more={"prompt": "none"}))
-    assert "error=login_required" in again["redirect_uri"]
-    assert not password_works(live, "ben", live.place.described["users"]["ben"]["password"])
-    assert password_works(live, "ben", FRESH)
-    assert "was changed" in live.mail_to("ben@example.com", 2)
-    assert _all_answered(live.place, before)
+def test_lg_05_registering_is_answered_alike(live: Live) -> None:
+    addresses = ("amy@example.com", "nobody@example.com", "amy@bücher.example")
+    answers = [Page(live, "/register").submit(email=address) for address in addresses]
+    assert {(a.status_code, a.headers["Location"], a.text) for a in answers} == {
+        (303, f"{ISSUER}/recover/sent", answers[0].text)
+    }
+    assert len({frozenset(a.headers) for a in answers}) == 1
+    assert live.told("amy@example.com", "which has one: amy")
+    assert live.link_to("nobody@example.com")
+    assert live.link_to("amy@xn--bcher-kva.example")
 
 
-def test_lg_09_one_of_fifty_uses_a_link(live: Live) -> None:
+def test_a_new_password_works_on_every_worker_at_once(live: Live) -> None:
+    old = live.place.described["users"]["cyd"]["password"]
     Page(live, "/recover").submit(username="cyd")
-    page = Page(live, live.link_to("cyd@example.com"))
+    Page(live, live.link_to("cyd@example.com")).submit(password=FRESH)
     before = live.place.answered()
-    answers = race(lambda n: page.submit(password=f"{FRESH} {n}"))
-    assert Counter(a.status_code for a in answers) == {200: 1, 404: THREADS - 1}
-    won = next(n for n, answer in enumerate(answers) if answer.status_code == 200)
-    assert password_works(live, "cyd", f"{FRESH} {won}")
-    assert not password_works(live, "cyd", f"{FRESH} {(won + 1) % THREADS}")
+    assert race(lambda _: password_works(live, "cyd", FRESH), 6) == [True] * 6
+    assert race(lambda _: password_works(live, "cyd", old), 2) == [False] * 2
     assert _all_answered(live.place, before)
-    with live.place.core() as core:
-        held = core.stores.authenticators.of(live.place.described["users"]["cyd"]["sub"])
-    assert [a.factor for a in held] == ["password"]
-
-
-def test_lg_05_wishes_are_answered_alike(live: Live) -> None:
-    for path, name, texts in (
-        ("/recover", "username", ("amy", "nobody", "amy@example.com", "\u202e", "x" * 4000)),
-        ("/register", "email", ("amy@example.com", "nobody@example.com")),
-    ):
-        answers = [Page(live, path).submit(**{name: text}) for text in texts]
-        assert {(a.status_code, a.headers["Location"], a.text) for a in answers} == {
-            (303, f"{ISSUER}/recover/sent", answers[0].text)
-        }
-        assert len({frozenset(a.headers) for a in answers}) == 1
 
 
 def test_nobodys_mailbox_is_flooded_by_many_at_once(live: Live) -> None:
     page = Page(live, "/recover")
     race(lambda _: page.submit(username="dia"), 8)  # one network may ask 20 times in all
-    live.mail_to("dia@example.com", 3)
+    live.told("dia@example.com", f"{ISSUER}/link/")
     live.settled()
-    assert len(live.sent_to("dia@example.com")) == 3
+    assert len([m for m in live.sent_to("dia@example.com") if LINK.search(m.text)]) == 3
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"Host": "evil.example"},
-        {"X-Forwarded-Host": "evil.example", "X-Forwarded-Proto": "http"},
-        {"Forwarded": "host=evil.example;proto=http"},
-    ],
-)
-def test_lg_08_links_are_made_of_the_configured_issuer(live: Live, headers: dict[str, str]) -> None:
-    before = len(live.sent_to("eli@example.com"))
-    page = Page(live, "/recover")
-    cookies = "; ".join(f"{name}={value}" for name, value in page.visitor.cookies.items())
-    sent = requests.post(
-        f"{live.place.url}/recover",
-        data={"csrf": page.csrf, "username": "eli"},
-        headers={**headers, "Cookie": cookies},
-        allow_redirects=False,
-        timeout=10,
-    )
-    assert sent.headers["Location"] == f"{ISSUER}/recover/sent"
-    live.link_to("eli@example.com", before + 1)
-    assert "evil" not in live.mail_to("eli@example.com", before + 1)
+def test_lg_08_a_host_of_somebody_else(live: Live) -> None:
+    answer = post_by_hand(live, "/recover", "evil.example", "eli")
+    assert f"location: {ISSUER}/recover/sent".encode() in answer
+    assert live.link_to("eli@example.com")
+    assert not [got for got in live.sent_to("eli@example.com") if b"evil" in got.raw]
 
 
-def test_lg_08_an_absolute_form_uri_is_no_address_of_ours(live: Live) -> None:
-    import socket
-
-    page = Page(live, "/recover")
-    cookies = "; ".join(f"{name}={value}" for name, value in page.visitor.cookies.items())
-    body = f"csrf={page.csrf}&username=ana"
-    head = (
-        "POST http://evil.example/recover HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n"
-        f"Cookie: {cookies}\r\nContent-Type: application/x-www-form-urlencoded\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n{body}"
-    )
-    with socket.create_connection((urlsplit(live.place.url).hostname, live.place.port), 10) as wire:
-        wire.sendall(head.encode())
-        answer = b"".join(iter(lambda: wire.recv(65536), b""))
+def test_lg_08_an_absolute_form_uri(live: Live) -> None:
+    answer = post_by_hand(live, "http://evil.example/recover", "evil.example", "ana")
     assert b"evil" not in answer
-    if b" 303 " in answer.partition(b"\r\n")[0]:
-        assert "evil" not in live.mail_to("ana@example.com")
+    live.settled()
+    assert not [got for got in live.sent_to("ana@example.com") if b"evil" in got.raw]
+
+
+def post_by_hand(live: Live, target: str, host: str, username: str) -> bytes:
+    """A wish for a link as no library would send it."""
+    page = Page(live, "/recover")
+    cookies = "; ".join(f"{name}={value}" for name, value in page.visitor.cookies.items())
+    body = f"csrf={page.csrf}&username={username}"
+    sent = (
+        f"POST {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\nCookie: {cookies}\r\n"
+        f"Content-Type: application/x-www-form-urlencoded\r\nContent-Length: {len(body)}\r\n\r\n"
+        f"{body}"
+    )
+    with socket.create_connection((HOST, live.place.port), 10) as wire:
+        wire.sendall(sent.encode())
+        return b"".join(iter(lambda: wire.recv(65536), b""))
 
 
 def test_one_account_comes_of_a_link_that_fifty_follow(live: Live) -> None:

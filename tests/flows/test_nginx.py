@@ -36,7 +36,7 @@ pid {folder}/nginx.pid;
 error_log {folder}/error.log;
 events {{ worker_connections 64; }}
 http {{
-    access_log off;
+    access_log {folder}/access.log;
     client_body_temp_path {folder}/body;
     proxy_temp_path {folder}/proxy;
     fastcgi_temp_path {folder}/fastcgi;
@@ -157,6 +157,16 @@ def test_a_certificate_of_another_authority_reaches_the_provider_which_refuses_i
     assert page["public"]["issuer"] == "CN=Strangers"
     refused = answered(behind, page, "mallory", enroll="1")
     assert "cannot be used here" in refused["error"]
+
+
+def test_no_log_has_a_link_from_a_mail(behind: Behind) -> None:
+    token = "S" * 43
+    assert curl(behind, f"{behind.issuer}/link/{token}")["status"] == 404
+    assert curl(behind, f"{behind.issuer}/jwks?last")["status"] == 200
+    log = behind.folder / "access.log"
+    until(lambda: "GET /jwks?last" in log.read_text())
+    for file in (log, behind.folder / "error.log", behind.provider.stderr):
+        assert token not in file.read_text()
 
 
 def password(behind: Behind, username: str) -> str:
