@@ -1,5 +1,7 @@
 """What every test may ask for: real services, and a provider in this process."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +10,14 @@ import pytest
 from tests.house import House, build
 
 pytest_plugins = ["tests.services"]
+
+
+MEMORY = Path("/dev/shm")  # noqa: S108 - pytest makes a folder of its own in it
+ENOUGH = 4 * 2**30  # bytes
+
+# Thousands of small databases with every commit on disk: where memory can hold them, it does.
+if MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ENOUGH:
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 @pytest.fixture

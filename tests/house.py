@@ -8,6 +8,7 @@ import atexit
 import base64
 import hashlib
 import html
+import os
 import re
 import secrets
 import shutil
@@ -254,7 +255,12 @@ def build(folder: Path, **overrides: Any) -> House:
     """A provider with the seeded users and clients in `folder`."""
     key = repr(sorted(overrides.items()))
     if key not in _seeded:
-        _seeded[key] = _seed(Path(tempfile.mkdtemp(prefix="idp-seeded-")), overrides)
+        _seeded[key] = _seed(
+            Path(
+                tempfile.mkdtemp(prefix="idp-seeded-", dir=os.environ.get("PYTEST_DEBUG_TEMPROOT"))
+            ),
+            overrides,
+        )
     seeded = _seeded[key]
     shutil.copytree(seeded.folder, folder, dirs_exist_ok=True)
     return _opened(folder, overrides, seeded)

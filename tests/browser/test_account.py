@@ -1,5 +1,6 @@
 """A person's own account in the real Chromium, with and without JavaScript."""
 
+import re
 from time import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -178,9 +179,7 @@ def test_the_keyboard_is_enough(page: Page, running: Running, enroll: Enroll) ->
     expect(page.get_by_role("alert")).to_contain_text("Choose another password")
     expect(new).to_be_focused()
     expect(new).to_have_attribute("aria-invalid", "true")
-    expect(new).to_have_accessible_description(
-        "Choose another password: this one is too short or too long."
-    )
+    expect(new).to_have_accessible_description(re.compile("this one is too short"))
 
 
 def test_a_phone_number_is_confirmed_by_the_message(

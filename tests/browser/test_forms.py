@@ -112,11 +112,19 @@ def test_tab_follows_the_order_of_the_page(page: Page, running: Running) -> None
     expect(page.get_by_label("Username")).to_be_focused()
     focused = "(document.activeElement.name || document.activeElement.innerText).trim()"
     reached = []
-    for _ in range(4):
+    for _ in range(7):
         page.keyboard.press("Tab")
         reached.append(page.evaluate(focused))
 
-    assert reached == ["password", "Show password", "Sign in", "cancel"]
+    assert reached == [
+        "password",
+        "Show password",
+        "Sign in",
+        "Sign in with a passkey",
+        "Forgot your password?",
+        "Try another way",
+        "cancel",
+    ]
 
 
 def test_the_first_tab_stop_skips_to_the_content(
@@ -158,7 +166,7 @@ def test_password_managers_and_phones_are_told_what_is_asked(
     page: Page, running: Running, enroll: Enroll
 ) -> None:
     steps.start(page, running)
-    expect(page.get_by_label("Username")).to_have_attribute("autocomplete", "username")
+    expect(page.get_by_label("Username")).to_have_attribute("autocomplete", "username webauthn")
     password = page.get_by_label("Password", exact=True)
     expect(password).to_have_attribute("autocomplete", "current-password")
 
