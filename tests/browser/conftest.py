@@ -86,7 +86,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
             url,
             "--state",
             str(folder / "state"),
-            environment={"IDP_WEB__SIGN_IN_RATE": "100000/minute"},
+            environment={
+                "IDP_WEB__SIGN_IN_RATE": "100000/minute",
+                "IDP_REGISTRATION__OPEN": "true",
+            },
         ) as started,
         demo.running_relying_party(dict(started.described), port) as relying_party,
     ):

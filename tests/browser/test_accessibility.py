@@ -5,6 +5,7 @@ A new page is one line of PAGES.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,15 @@ class Visit:
 
     def account(self, path: str = "", **kind: Any) -> "Visit":
         steps.open_account(self.page, self.running, self.enroll(**kind), path)
+        return self
+
+    def link(self, username: str) -> "Visit":
+        """Behind the link that lets this person choose a new password."""
+        user = self.running.core.stores.users.find(username)
+        assert user is not None
+        life = timedelta(hours=1)
+        data = {"email": user.email}
+        self.page.goto(self.running.core.links.issue("reset", user.id, data, life))
         return self
 
     def press(self, name: str) -> "Visit":

@@ -112,7 +112,7 @@ def test_tab_follows_the_order_of_the_page(page: Page, running: Running) -> None
     expect(page.get_by_label("Username")).to_be_focused()
     focused = "(document.activeElement.name || document.activeElement.innerText).trim()"
     reached = []
-    for _ in range(7):
+    for _ in range(8):
         page.keyboard.press("Tab")
         reached.append(page.evaluate(focused))
 
@@ -122,6 +122,7 @@ def test_tab_follows_the_order_of_the_page(page: Page, running: Running) -> None
         "Sign in",
         "Sign in with a passkey",
         "Forgot your password?",
+        "Create an account",
         "Try another way",
         "cancel",
     ]

@@ -228,7 +228,7 @@ def test_an_oversized_body(house: House) -> None:
     big = b"grant_type=" + b"x" * 70_000
     for path in ("/token", "/introspect", "/revoke", "/userinfo"):
         is_error(raw(house, path, body=big), 413, "invalid_request")
-    for path in ("/authorize", "/logout", "/"):
+    for path in ("/authorize", "/logout", "/recover"):
         is_page(raw(house, path, body=big), 413)
     browser = house.browser()
     browser.authorize(Request())
@@ -336,7 +336,7 @@ def test_every_route_knows_its_methods(shared: House, method: str) -> None:
         response = Client(shared.app.wsgi).open(route, method=method, base_url=ISSUER)
         known = {200, 204, 303, 400, 404} if method in {"HEAD", "OPTIONS"} else {405}
         if method == "HEAD":
-            known |= {401, 405}
+            known |= {401, 403, 405}
             assert response.data == b""
         assert response.status_code in known | {405}, (route, response.status)
         if response.status_code == 405:
@@ -627,7 +627,7 @@ BODIES = [
     "/userinfo",
     "/authorize",
     "/logout",
-    "/",
+    "/recover",
     "/interaction/x",
 ]
 
@@ -740,7 +740,8 @@ def test_bytes_that_are_hardly_http(live: Serving, sent: bytes) -> None:
             answer = b""
     if answer:
         status = int(answer.split(b" ", 2)[1])
-        assert 400 <= status < 500, answer[:300]
+        nobody = sent.startswith(b"GET /logout")  # of an odd cookie, who is signed out in any case
+        assert 400 <= status < 500 or (nobody and status == 200), answer[:300]
         assert b"Traceback" not in answer
         assert b"echo" not in answer
         assert b"root:" not in answer
