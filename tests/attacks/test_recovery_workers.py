@@ -121,7 +121,8 @@ def test_a_new_password_works_on_every_worker_at_once(live: Live) -> None:
     Page(live, "/recover").submit(username="cyd")
     Page(live, live.link_to("cyd@example.com")).submit(password=FRESH)
     before = live.place.answered()
-    assert race(lambda _: password_works(live, "cyd", FRESH), 6) == [True] * 6
+    # Four: what is counted before it is looked at makes a fifth at the same moment wait.
+    assert race(lambda _: password_works(live, "cyd", FRESH), 4) == [True] * 4
     assert race(lambda _: password_works(live, "cyd", old), 2) == [False] * 2
     assert _all_answered(live.place, before)
 
